@@ -74,6 +74,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("openapi: endpoint: %w", err)
 	case base.Host == "" || (base.Scheme != "http" && base.Scheme != "https"):
 		return nil, errors.New("openapi: the endpoint must be an http or https URL")
+	case base.Path != "" && base.Path != "/":
+		return nil, errors.New("openapi: the endpoint must have no path")
 	case o.Credential == nil || !o.Credential.canMAC(o.Method):
 		return nil, ErrCannotSign
 	case o.Placement > InJSON:
@@ -158,7 +160,15 @@ func (c *Client) newV3(ctx context.Context, m *Message) (*http.Request, error) {
 	case InForm:
 		body, contentType, m.Params = []byte(EncodeForm(m.Params)), typeForm, nil
 	case InJSON:
-		body, contentType, m.Params = encodeJSON(m.Params), typeJSON+"; charset=utf-8", nil
+		object := make(map[string]string, len(m.Params))
+		for _, p := range m.Params {
+			object[p.Name] = p.Value
+		}
+		var err error
+		if body, err = json.Marshal(object); err != nil {
+			return nil, fmt.Errorf("openapi: %w", err)
+		}
+		contentType, m.Params = typeJSON+"; charset=utf-8", nil
 	}
 	h, err := m.SignV3(c.o.Credential, c.o.Method, c.base.Host, contentType, body)
 	if err != nil {
@@ -177,20 +187,6 @@ func (c *Client) build(ctx context.Context, method, query string, body []byte, h
 	}
 	r.Header = h
 	return r, nil
-}
-
-// encodeJSON encodes parameters as a flat JSON object of strings.
-func encodeJSON(params []Param) []byte {
-	dst := []byte{'{'}
-	for i, p := range params {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendJSONString(dst, p.Name)
-		dst = append(dst, ':')
-		dst = appendJSONString(dst, p.Value)
-	}
-	return append(dst, '}')
 }
 
 // readError reads a gateway error; a body that is not one is quoted, cut short.

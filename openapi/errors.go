@@ -25,11 +25,13 @@ var (
 	ErrTooLarge = &Error{http.StatusRequestEntityTooLarge, "RequestTooLarge", "The request is larger than this server accepts."}
 	// ErrEncoding refuses parameters that are not percent-encoded UTF-8.
 	ErrEncoding = &Error{http.StatusBadRequest, "InvalidParameter.Encoding", "The request parameters are not valid percent-encoded UTF-8."}
+	// ErrParameterName refuses an empty parameter name and one over [MaxName].
+	ErrParameterName = &Error{http.StatusBadRequest, "InvalidParameter.Name", "A parameter name is empty or too long."}
 	// ErrJSONBody refuses a JSON body that is not one flat object.
 	ErrJSONBody = &Error{http.StatusBadRequest, "InvalidParameter.Body",
 		"The JSON body must be one object whose members are strings, numbers or booleans."}
 	// ErrTooManyParams refuses more than [MaxParams] parameters.
-	ErrTooManyParams = &Error{http.StatusBadRequest, "InvalidParameter.TooMany", "The request has too many parameters or signed headers."}
+	ErrTooManyParams = &Error{http.StatusBadRequest, "InvalidParameter.TooMany", "The request has too many parameters."}
 	// ErrFormat refuses a Format other than JSON and XML.
 	ErrFormat = &Error{http.StatusBadRequest, "InvalidParameter.Format", "Specified parameter format is not valid."}
 	// ErrVersion refuses an unknown API version.
@@ -130,8 +132,8 @@ func SignatureMismatchV3(stringToSign, canonicalRequest string) *Error {
 // depends on the request.
 func Errors() []Error {
 	return []Error{
-		*ErrUnsupportedMethod, *ErrUnsupportedContentType, *ErrTooLarge, *ErrEncoding, *ErrJSONBody,
-		*ErrTooManyParams, *DuplicateParameter("<Name>"), *ConflictingParameter("<Name>"), *ErrFormat,
+		*ErrUnsupportedMethod, *ErrUnsupportedContentType, *ErrTooLarge, *ErrEncoding, *ErrParameterName,
+		*ErrJSONBody, *ErrTooManyParams, *DuplicateParameter("<Name>"), *ConflictingParameter("<Name>"), *ErrFormat,
 		*MissingParameter("<Name>"), *MissingHeader("<name>"), *InvalidParameter("<Name>"),
 		*ErrVersion, *ErrActionNotFound,
 		*ErrSecurityToken, *ErrBearerToken, *ErrSignatureMethod, *ErrIncompleteSignature, *ErrUnsignedHeader,

@@ -40,42 +40,44 @@ var plain = func() (t [256]bool) {
 // Empty pairs are skipped, a name without "=" has an empty value, "+" is a
 // space (openapi-rpc §0.2).
 func decodePairs[T string | []byte](q *Request, s T, body bool) *Error {
+	buf := q.buf // in a local variable growing costs no write barriers
 	for i := 0; i < len(s); i++ {
 		if s[i] == '&' {
 			continue
 		}
-		p := span{start: len(q.buf), body: body}
+		p := span{start: len(buf), body: body}
 		var ok bool
-		if i, ok = unescape(q, s, i, true); !ok {
+		if buf, i, ok = unescape(buf, s, i, true); !ok {
 			return ErrEncoding
 		}
-		p.mid = len(q.buf)
+		p.mid = len(buf)
 		if i < len(s) && s[i] == '=' {
-			if i, ok = unescape(q, s, i+1, false); !ok {
+			if buf, i, ok = unescape(buf, s, i+1, false); !ok {
 				return ErrEncoding
 			}
 		}
-		p.end = len(q.buf)
+		p.end = len(buf)
 		if err := q.addSpan(p); err != nil {
 			return err
 		}
 	}
+	q.buf = buf
 	return nil
 }
 
 // unescape decodes s from i up to the next "&" or, in a name, "=", appends the
-// result to q.buf and returns the index it stopped at. It reports false for a
-// bad escape and for bytes that are not UTF-8.
-func unescape[T string | []byte](q *Request, s T, i int, name bool) (int, bool) {
-	start, ascii := len(q.buf), true
+// result to dst and returns that and the index it stopped at. It reports false
+// for a bad escape and for bytes that are not UTF-8.
+func unescape[T string | []byte](dst []byte, s T, i int, name bool) (out []byte, next int, ok bool) {
+	start, ascii := len(dst), true
 	for {
 		run := i
 		for i < len(s) && plain[s[i]] {
 			i++
 		}
-		q.buf = append(q.buf, s[run:i]...)
+		dst = append(dst, s[run:i]...)
 		if i == len(s) || s[i] == '&' || (name && s[i] == '=') {
-			return i, ascii || utf8.Valid(q.buf[start:])
+			return dst, i, ascii || utf8.Valid(dst[start:])
 		}
 		c := s[i]
 		switch c {
@@ -83,12 +85,12 @@ func unescape[T string | []byte](q *Request, s T, i int, name bool) (int, bool) 
 			c = ' '
 		case '%':
 			if i+2 >= len(s) || unhex[s[i+1]] < 0 || unhex[s[i+2]] < 0 {
-				return i, false
+				return dst, i, false
 			}
 			c = byte(unhex[s[i+1]])<<4 | byte(unhex[s[i+2]])
 			i += 2
 		}
-		q.buf = append(q.buf, c)
+		dst = append(dst, c)
 		ascii = ascii && c < utf8.RuneSelf
 		i++
 	}
@@ -114,7 +116,7 @@ func (q *Request) addSpan(p span) *Error {
 	case len(q.spans) == MaxParams:
 		return ErrTooManyParams
 	case n == 0 || n > MaxName:
-		return ErrEncoding
+		return ErrParameterName
 	}
 	q.spans = append(q.spans, p)
 	return nil

@@ -15,9 +15,10 @@ const (
 	MaxName   = 128      // bytes of a decoded parameter name
 
 	maxAuthorization = 4 << 10  // bytes of a V3 Authorization header
-	maxSignedHeaders = 64       // names in SignedHeaders, and x-acs-* headers
+	maxSignedHeaders = 64       // names in SignedHeaders
 	maxEcho          = 16 << 10 // bytes of a canonical string shown in an error
 	maxTimestamp     = 30       // bytes of a timestamp, fraction included
+	maxKept          = 16 << 10 // bytes of a buffer that is kept for the next request
 )
 
 // Style is the signature version of a request.
@@ -65,10 +66,19 @@ type Request struct {
 	text   [64]byte // the signature as text
 }
 
-// Reset forgets the request and keeps the buffers.
+// Reset forgets the request and keeps the buffers, unless an unusual request
+// made them large.
 func (q *Request) Reset() {
 	clear(q.params)
-	*q = Request{params: q.params[:0], spans: q.spans[:0], buf: q.buf[:0], canon: q.canon[:0]}
+	*q = Request{params: q.params[:0], spans: q.spans[:0], buf: emptied(q.buf), canon: emptied(q.canon)}
+}
+
+// emptied returns the buffer without content, or nothing in place of a large one.
+func emptied(buf []byte) []byte {
+	if cap(buf) > maxKept {
+		return nil
+	}
+	return buf[:0]
 }
 
 // Decode reads a request whose body the caller has read already. Of r it uses

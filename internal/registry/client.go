@@ -1,0 +1,206 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/openapi"
+)
+
+// Door names one of the protocols that API clients use.
+type Door string
+
+// The doors.
+const (
+	DoorID2  Door = "id2"
+	DoorCISS Door = "ciss"
+	DoorEnOS Door = "enos"
+)
+
+// Client is a credential of one door (API 客户端, AccessKey).
+type Client struct {
+	ID   string // access key id, app key or app id
+	Org  ID
+	Door Door
+	Name string
+	// Scopes name the actions it may call; empty means all of its door.
+	Scopes   []string
+	Disabled bool
+	// Networks are the addresses it may call from; empty means any.
+	Networks []netip.Prefix
+	Created  Instant
+	LastUsed Instant
+}
+
+// ClientRow is a client as a store keeps it, its secret sealed.
+type ClientRow struct {
+	Client
+	Secret []byte
+}
+
+// LiveClient is a client of the id2 door ready to check requests.
+type LiveClient struct {
+	Client
+	Credential *openapi.Credential
+}
+
+// Allows reports whether the client may call an action.
+func (c *Client) Allows(action string) bool {
+	return len(c.Scopes) == 0 || slices.Contains(c.Scopes, action)
+}
+
+// AllowsFrom reports whether the client may call from an address.
+func (c *Client) AllowsFrom(addr netip.Addr) bool {
+	if len(c.Networks) == 0 {
+		return true
+	}
+	addr = addr.Unmap()
+	return slices.ContainsFunc(c.Networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// ClientSpec is what an operator says of a new client.
+type ClientSpec struct {
+	Door     Door
+	Name     string
+	Scopes   []string
+	Networks []string
+}
+
+// doorScopes are the actions a client of each door may be limited to.
+var doorScopes = map[Door][]string{
+	DoorID2:  {"GetServerRandom", "Verify", "VerifyAndEncrypt", "GetServerAuthCodeAndEncryptData", "OtpGetId2"},
+	DoorEnOS: {"Apply", "Renew", "Revoke", "Read"},
+	DoorCISS: {},
+}
+
+// CreateClient makes a client and returns its secret, which is shown only here.
+func (r *Registry) CreateClient(ctx context.Context, org ID, s ClientSpec, by audit.Actor) (Client, string, error) {
+	c, err := r.newClient(org, s)
+	if err != nil {
+		return Client{}, "", err
+	}
+	id, secret, err := newCredential(r.random, s.Door)
+	if err != nil {
+		return Client{}, "", err
+	}
+	c.ID = id
+	sealed, err := r.ring.Seal([]byte(secret), clientBinding(id))
+	if err != nil {
+		return Client{}, "", err
+	}
+	event := by.Did("client.create", "client", id, map[string]any{"door": s.Door, "name": s.Name, "scopes": s.Scopes, "networks": s.Networks})
+	if err := r.store.CreateClient(ctx, ClientRow{Client: c, Secret: sealed}, event.In(int64(org))); err != nil {
+		return Client{}, "", err
+	}
+	return c, secret, nil
+}
+
+func (r *Registry) newClient(org ID, s ClientSpec) (Client, error) {
+	known, ok := doorScopes[s.Door]
+	if !ok {
+		return Client{}, invalid("the door must be id2, enos or ciss")
+	}
+	if len(s.Name) > maxName {
+		return Client{}, invalid("a name has at most %d bytes", maxName)
+	}
+	for _, scope := range s.Scopes {
+		if !slices.Contains(known, scope) {
+			return Client{}, invalid("%q is not a scope of the %s door; its scopes are: %s", scope, s.Door, strings.Join(known, ", "))
+		}
+	}
+	c := Client{Org: org, Door: s.Door, Name: s.Name, Scopes: s.Scopes, Created: At(r.now())}
+	for _, n := range s.Networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return Client{}, invalid("%q is not a network such as 10.0.0.0/8", n)
+		}
+		c.Networks = append(c.Networks, p.Masked())
+	}
+	return c, nil
+}
+
+func clientBinding(id string) string { return "clients/secret/" + id }
+
+// newCredential makes the identifier and secret in the form that each door's
+// clients expect.
+func newCredential(random io.Reader, door Door) (id, secret string, err error) {
+	switch door {
+	case DoorID2:
+		id, err1 := randomText(random, alphanumeric, 20)
+		secret, err2 := randomText(random, alphanumeric, 30)
+		return "LTAI" + id, secret, errors.Join(err1, err2)
+	case DoorEnOS:
+		id, err1 := newUUID(random)
+		secret, err2 := newUUID(random)
+		return id, secret, errors.Join(err1, err2)
+	default:
+		id, err1 := randomText(random, "0123456789abcdef", 16)
+		var key [16]byte
+		_, err2 := io.ReadFull(random, key[:])
+		return id, hex.EncodeToString(key[:]), errors.Join(err1, err2)
+	}
+}
+
+func newUUID(random io.Reader) (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", err
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
+}
+
+// Clients lists an organisation's API clients.
+func (r *Registry) Clients(ctx context.Context, org ID) ([]Client, error) {
+	return r.store.Clients(ctx, org)
+}
+
+// SetClientDisabled switches a client off or on; requests see it at once.
+func (r *Registry) SetClientDisabled(ctx context.Context, org ID, id string, disabled bool, by audit.Actor) error {
+	action := "client.enable"
+	if disabled {
+		action = "client.disable"
+	}
+	event := by.Did(action, "client", id, nil)
+	err := r.store.SetClientDisabled(ctx, org, id, disabled, event.In(int64(org)))
+	r.clients.invalidate(id)
+	return err
+}
+
+// DeleteClient removes a client.
+func (r *Registry) DeleteClient(ctx context.Context, org ID, id string, by audit.Actor) error {
+	event := by.Did("client.delete", "client", id, nil)
+	err := r.store.DeleteClient(ctx, org, id, event.In(int64(org)))
+	r.clients.invalidate(id)
+	return err
+}
+
+// LiveClient returns a client by its identifier through the cache, or ErrNotFound.
+func (r *Registry) LiveClient(ctx context.Context, id string) (*LiveClient, error) {
+	return r.clients.get(ctx, id)
+}
+
+func (r *Registry) loadClient(ctx context.Context, id string) (*LiveClient, error) {
+	row, err := r.store.Client(ctx, strings.Clone(id))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := r.ring.Open(row.Secret, clientBinding(row.ID))
+	if err != nil {
+		return nil, fmt.Errorf("client %s: %w", row.ID, err)
+	}
+	defer clear(secret)
+	return &LiveClient{Client: row.Client, Credential: openapi.NewCredential(row.ID, string(secret))}, nil
+}
+
+// MarkClientsUsed writes when clients were last seen.
+func (r *Registry) MarkClientsUsed(ctx context.Context, used map[string]Instant) error {
+	return r.store.MarkClientsUsed(ctx, used)
+}

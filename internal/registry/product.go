@@ -1,0 +1,342 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/audit"
+)
+
+// Unlimited is the quota of a product that may license any number of devices.
+const Unlimited int64 = -1
+
+// unlimitedRemaining is what the wire's Remaining says for an unlimited quota.
+const unlimitedRemaining = 1<<31 - 1
+
+// Product is a kind of device: what its devices share.
+type Product struct {
+	Key       string // the ProductKey of the wire (产品标识)
+	Org       ID
+	Name      string
+	Algorithm id2.Algorithm
+	// Hashes are the digests its devices may use; weak ones only where named.
+	Hashes id2.HashSet
+	// Quota is how many licences it may use in all, or Unlimited; Used how many it has.
+	Quota, Used int64
+	// TermDays is how long a licence lasts, 0 without end.
+	TermDays  int
+	AutoRenew bool
+	OTP       bool
+	// DailyLimit bounds successful authentications per device and UTC day, 0 for none.
+	DailyLimit int
+	// HexData says that Data parameters are hexadecimal text to be decoded first.
+	HexData    bool
+	TwoWayAuth bool
+	Created    Instant
+}
+
+// Remaining is the number of licences left as the wire tells it.
+func (p *Product) Remaining() int64 {
+	if p.Quota < 0 {
+		return unlimitedRemaining
+	}
+	return max(p.Quota-p.Used, 0)
+}
+
+// LicenceEnd is when a licence taken at now ends.
+func (p *Product) LicenceEnd(now Instant) Instant {
+	if p.TermDays == 0 {
+		return Forever
+	}
+	return now + Instant(p.TermDays)*day
+}
+
+const day Instant = 24 * 60 * 60 * 1000
+
+// ProductRow is a product as a store keeps it.
+type ProductRow struct {
+	Product
+	// Secret is the sealed 32-character token; SecretHash the SHA-256 of its
+	// 16-character key part, by which a one-time provisioning request names it.
+	Secret     []byte
+	SecretHash []byte
+	// ServerKey is the sealed private key for server codes of asymmetric
+	// products (nil without two-way authentication), ServerPublic its public part.
+	ServerKey    []byte
+	ServerPublic []byte
+}
+
+// LiveProduct is a product as the authentication path uses it.
+type LiveProduct struct {
+	Product
+	// Server signs server codes for asymmetric devices; nil without it.
+	Server *id2.PrivateKey
+}
+
+// ProductSpec is what an operator says of a new product.
+type ProductSpec struct {
+	Name       string
+	Algorithm  id2.Algorithm
+	Quota      int64
+	TermDays   int
+	AutoRenew  bool
+	OTP        bool
+	Hashes     []id2.Hash // weak hashes its devices need
+	DailyLimit int
+	HexData    bool
+	TwoWayAuth bool
+}
+
+const (
+	maxName     = 128
+	maxTermDays = 100 * 366
+)
+
+// CreateProduct makes a product and returns its secret, which is shown only here.
+func (r *Registry) CreateProduct(ctx context.Context, org ID, s ProductSpec, by audit.Actor) (Product, string, error) {
+	if err := s.check(); err != nil {
+		return Product{}, "", err
+	}
+	row, secret, err := r.newProductRow(org, s)
+	if err != nil {
+		return Product{}, "", err
+	}
+	event := by.Did("product.create", "product", row.Key, map[string]any{"name": s.Name, "algorithm": s.Algorithm.String(), "quota": s.Quota})
+	if err := r.store.CreateProduct(ctx, row, event.In(int64(org))); err != nil {
+		return Product{}, "", err
+	}
+	return row.Product, secret, nil
+}
+
+func (s *ProductSpec) check() error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
+	switch {
+	case !s.Algorithm.Valid():
+		return invalid("the product needs an algorithm")
+	case s.Quota < Unlimited:
+		return invalid("the quota cannot be negative; leave it out for no limit")
+	case s.TermDays < 0 || s.TermDays > maxTermDays:
+		return invalid("the term must be 0 (no end) to %d days", maxTermDays)
+	case s.DailyLimit < 0:
+		return invalid("the daily limit cannot be negative; 0 means none")
+	case s.OTP && otpKeyType(s.Algorithm) == '0':
+		return invalid("one-time provisioning hands out symmetric keys: it does not go with %s", s.Algorithm)
+	}
+	for _, h := range s.Hashes {
+		if !s.Algorithm.AllowedHash(h) {
+			return invalid("%s devices never use %s", s.Algorithm, h)
+		}
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if strings.TrimSpace(name) == "" || len(name) > maxName {
+		return invalid("a name of 1 to %d bytes is needed", maxName)
+	}
+	return nil
+}
+
+func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, error) {
+	suffix, err := randomText(r.random, alphanumeric, 9)
+	if err != nil {
+		return ProductRow{}, "", err
+	}
+	row := ProductRow{Product: Product{
+		Key: "a1" + suffix, Org: org, Name: s.Name, Algorithm: s.Algorithm,
+		Hashes: id2.HashSet(0).With(s.Algorithm.NativeHash()), Quota: s.Quota, TermDays: s.TermDays,
+		AutoRenew: s.AutoRenew, OTP: s.OTP, DailyLimit: s.DailyLimit, HexData: s.HexData,
+		TwoWayAuth: s.TwoWayAuth, Created: At(r.now()),
+	}}
+	for _, h := range s.Hashes {
+		row.Hashes = row.Hashes.With(h)
+	}
+	secret, err := r.newProductSecret(s)
+	if err != nil {
+		return ProductRow{}, "", err
+	}
+	hash := sha256.Sum256([]byte(secret[3:19]))
+	row.SecretHash = hash[:]
+	if row.Secret, err = r.ring.Seal([]byte(secret), productBinding("secret", row.Key)); err != nil {
+		return ProductRow{}, "", err
+	}
+	return row, secret, r.addServerKey(&row)
+}
+
+func productBinding(column, key string) string { return "products/" + column + "/" + key }
+
+// newProductSecret makes the token of id2 §4.1: letter, use type, OTP key type,
+// 16 characters of key, 13 that no client reads.
+func (r *Registry) newProductSecret(s ProductSpec) (string, error) {
+	body, err := randomText(r.random, alphanumeric, 16)
+	if err != nil {
+		return "", err
+	}
+	tail, err := randomText(r.random, "0123456789ABCDEF", 13)
+	if err != nil {
+		return "", err
+	}
+	return "i1" + string(otpKeyType(s.Algorithm)) + body + tail, nil
+}
+
+// otpKeyType is the key type digit of id2 §4.4, '0' for types without one-time
+// provisioning.
+func otpKeyType(a id2.Algorithm) byte {
+	switch a {
+	case id2.AES128:
+		return '1'
+	case id2.AES192:
+		return '2'
+	case id2.AES256:
+		return '3'
+	case id2.TDES112:
+		return '4'
+	case id2.TDES168:
+		return '5'
+	case id2.SM4:
+		return '9'
+	}
+	return '0'
+}
+
+// addServerKey gives an asymmetric product with two-way authentication its own
+// server key pair.
+func (r *Registry) addServerKey(row *ProductRow) error {
+	if !row.TwoWayAuth || row.Algorithm.Symmetric() {
+		return nil
+	}
+	key, err := id2.GeneratePrivateKey(r.random, row.Algorithm)
+	if err != nil {
+		return fmt.Errorf("make the product's server key: %w", err)
+	}
+	pem, err := key.MarshalPEM()
+	if err != nil {
+		return err
+	}
+	public := key.Public()
+	row.ServerPublic = public.Bytes()
+	row.ServerKey, err = r.ring.Seal(pem, productBinding("server_key", row.Key))
+	clear(pem)
+	return err
+}
+
+// Product returns a product of an organisation.
+func (r *Registry) Product(ctx context.Context, org ID, key string) (Product, error) {
+	row, err := r.productRow(ctx, org, key)
+	return row.Product, err
+}
+
+// ServerPublicKey returns the DER public key that devices of an asymmetric
+// product with two-way authentication check server codes with, or nil.
+func (r *Registry) ServerPublicKey(ctx context.Context, org ID, key string) ([]byte, error) {
+	row, err := r.productRow(ctx, org, key)
+	return row.ServerPublic, err
+}
+
+func (r *Registry) productRow(ctx context.Context, org ID, key string) (ProductRow, error) {
+	row, err := r.store.Product(ctx, key)
+	if err == nil && row.Org != org {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return ProductRow{}, fmt.Errorf("product %s: %w", key, err)
+	}
+	return row, nil
+}
+
+// Products lists an organisation's products by name.
+func (r *Registry) Products(ctx context.Context, org ID) ([]Product, error) {
+	return r.store.Products(ctx, org)
+}
+
+// ProductChange holds the settings an operator may change; nil leaves one as it is.
+type ProductChange struct {
+	Name       *string
+	Quota      *int64
+	TermDays   *int
+	AutoRenew  *bool
+	DailyLimit *int
+	HexData    *bool
+	Hashes     *[]id2.Hash
+}
+
+// UpdateProduct changes settings; devices see them at once.
+func (r *Registry) UpdateProduct(ctx context.Context, org ID, key string, c ProductChange, by audit.Actor) (Product, error) {
+	p, err := r.Product(ctx, org, key)
+	if err != nil {
+		return Product{}, err
+	}
+	if err := c.apply(&p); err != nil {
+		return Product{}, err
+	}
+	event := by.Did("product.update", "product", key, map[string]any{"name": p.Name, "quota": p.Quota, "term_days": p.TermDays,
+		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String()})
+	err = r.store.UpdateProduct(ctx, p, event.In(int64(org)))
+	r.products.invalidate(key)
+	r.devices.invalidateAll() // their entries point to the product as it was
+	return p, err
+}
+
+func (c ProductChange) apply(p *Product) error {
+	s := ProductSpec{Name: p.Name, Algorithm: p.Algorithm, Quota: p.Quota, TermDays: p.TermDays,
+		AutoRenew: p.AutoRenew, DailyLimit: p.DailyLimit, HexData: p.HexData, OTP: p.OTP}
+	set(&s.Name, c.Name)
+	set(&s.Quota, c.Quota)
+	set(&s.TermDays, c.TermDays)
+	set(&s.AutoRenew, c.AutoRenew)
+	set(&s.DailyLimit, c.DailyLimit)
+	set(&s.HexData, c.HexData)
+	set(&s.Hashes, c.Hashes)
+	if err := s.check(); err != nil {
+		return err
+	}
+	p.Name, p.Quota, p.TermDays = s.Name, s.Quota, s.TermDays
+	p.AutoRenew, p.DailyLimit, p.HexData = s.AutoRenew, s.DailyLimit, s.HexData
+	if c.Hashes != nil {
+		p.Hashes = id2.HashSet(0).With(p.Algorithm.NativeHash())
+		for _, h := range s.Hashes {
+			p.Hashes = p.Hashes.With(h)
+		}
+	}
+	return nil
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// LiveProduct returns the product through the cache, with its server key open.
+// A product of another organisation is ErrNotFound.
+func (r *Registry) LiveProduct(ctx context.Context, org ID, key string) (*LiveProduct, error) {
+	p, err := r.products.get(ctx, key)
+	if err == nil && p.Org != org {
+		return nil, ErrNotFound
+	}
+	return p, err
+}
+
+func (r *Registry) loadProduct(ctx context.Context, key string) (*LiveProduct, error) {
+	row, err := r.store.Product(ctx, strings.Clone(key))
+	if err != nil {
+		return nil, err
+	}
+	live := &LiveProduct{Product: row.Product}
+	if row.ServerKey == nil {
+		return live, nil
+	}
+	pem, err := r.ring.Open(row.ServerKey, productBinding("server_key", row.Key))
+	if err != nil {
+		return nil, fmt.Errorf("product %s: %w", row.Key, err)
+	}
+	defer clear(pem)
+	server, err := id2.ParsePrivateKeyPEM(row.Algorithm, pem)
+	live.Server = &server
+	return live, err
+}

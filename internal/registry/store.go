@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/hallmark-id/hallmark/internal/audit"
+)
+
+// Store keeps the domain. Every method that changes something writes its audit
+// event in the same transaction; when it returns without error the change is
+// durable, and when it returns one of this package's errors nothing has
+// changed. Any other error means that the outcome is unknown.
+type Store interface {
+	OrgStore
+	ProductStore
+	DeviceStore
+	LicenceStore
+	ClientStore
+	AuditStore
+}
+
+// OrgStore keeps organisations.
+type OrgStore interface {
+	CreateOrg(ctx context.Context, o Org, e audit.Event) error
+	Orgs(ctx context.Context) ([]Org, error)
+}
+
+// ProductStore keeps products. Product returns ErrNotFound for an unknown key.
+type ProductStore interface {
+	CreateProduct(ctx context.Context, p ProductRow, e audit.Event) error
+	UpdateProduct(ctx context.Context, p Product, e audit.Event) error
+	Product(ctx context.Context, key string) (ProductRow, error)
+	Products(ctx context.Context, org ID) ([]Product, error)
+}
+
+// DeviceStore keeps devices.
+type DeviceStore interface {
+	DeviceByID2(ctx context.Context, org ID, id2 string) (DeviceRow, error)
+	DeviceByAsset(ctx context.Context, org ID, asset ID) (DeviceRow, error)
+	// Devices returns a page in the order of assets; now tells expired from active.
+	Devices(ctx context.Context, org ID, f DeviceFilter, now Instant) ([]Device, error)
+	// InsertDevices adds the rows whose id2 and device key are new. It returns
+	// the asset ids of those it added.
+	InsertDevices(ctx context.Context, rows []DeviceRow, e audit.Event) (added map[ID]bool, err error)
+	// DevicesByID2 returns those of the named devices that exist.
+	DevicesByID2(ctx context.Context, org ID, ids []string) ([]DeviceRow, error)
+	// UpdateDevice writes state, key, name and version if the device still has
+	// the given version, else ErrConflict.
+	UpdateDevice(ctx context.Context, d DeviceRow, version int64, e audit.Event) error
+	DeleteDevice(ctx context.Context, org ID, asset ID, e audit.Event) error
+	// AddUsage adds to counters; unknown devices are passed over.
+	AddUsage(ctx context.Context, batch []Usage) error
+}
+
+// LicenceStore keeps licences.
+type LicenceStore interface {
+	// Activate does all that Activation says or nothing: ErrQuota, ErrConflict.
+	Activate(ctx context.Context, a Activation, e audit.Event) error
+	Licences(ctx context.Context, org ID, f LicenceFilter) ([]Licence, error)
+}
+
+// ClientStore keeps API clients.
+type ClientStore interface {
+	CreateClient(ctx context.Context, c ClientRow, e audit.Event) error
+	Client(ctx context.Context, id string) (ClientRow, error)
+	Clients(ctx context.Context, org ID) ([]Client, error)
+	SetClientDisabled(ctx context.Context, org ID, id string, disabled bool, e audit.Event) error
+	DeleteClient(ctx context.Context, org ID, id string, e audit.Event) error
+	MarkClientsUsed(ctx context.Context, used map[string]Instant) error
+}
+
+// AuditStore keeps the record.
+type AuditStore interface {
+	AppendAudit(ctx context.Context, events []audit.Event) error
+	AuditEvents(ctx context.Context, f AuditFilter) ([]audit.Sealed, error)
+}

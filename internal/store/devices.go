@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+const deviceColumns = `SELECT asset, org, coalesce(id2, ''), product_key, name, coalesce(device_key, ''), algorithm, key, state,
+	licensed, licence_until, activated, last_seen, auth_count, day, day_count, version, created`
+
+func scanDevice(row scanner) (registry.DeviceRow, error) {
+	var d registry.DeviceRow
+	var algorithm, state int64
+	err := row.Scan(&d.Asset, &d.Org, &d.ID2, &d.Product, &d.Name, &d.DeviceKey, &algorithm, &d.Key, &state,
+		&d.Licensed, &d.LicenceUntil, &d.Activated, &d.LastSeen, &d.AuthCount, &d.Day, &d.DayCount, &d.Version, &d.Created)
+	d.Algorithm, d.State = id2.Algorithm(algorithm), registry.State(state)
+	return d, absent(err)
+}
+
+// DeviceByID2 implements registry.DeviceStore.
+func (s *Store) DeviceByID2(ctx context.Context, org registry.ID, id string) (registry.DeviceRow, error) {
+	return scanDevice(s.deviceByID2.QueryRowContext(ctx, org, id))
+}
+
+// DeviceByAsset implements registry.DeviceStore.
+func (s *Store) DeviceByAsset(ctx context.Context, org, asset registry.ID) (registry.DeviceRow, error) {
+	return scanDevice(s.read.QueryRowContext(ctx, deviceColumns+` FROM devices WHERE asset = $1 AND org = $2`, asset, org))
+}
+
+// DevicesByID2 implements registry.DeviceStore.
+func (s *Store) DevicesByID2(ctx context.Context, org registry.ID, ids []string) ([]registry.DeviceRow, error) {
+	var out []registry.DeviceRow
+	for _, id := range ids {
+		d, err := s.DeviceByID2(ctx, org, id)
+		if err == registry.ErrNotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Devices implements registry.DeviceStore.
+func (s *Store) Devices(ctx context.Context, org registry.ID, f registry.DeviceFilter, now registry.Instant) ([]registry.Device, error) {
+	q := newQuery(deviceColumns+` FROM devices WHERE org = $1 AND asset > $2`, org, f.After)
+	if f.Product != "" {
+		q.and("product_key = ?", f.Product)
+	}
+	if f.Prefix != "" {
+		q.and("id2 >= ?", f.Prefix)
+		q.and("id2 < ?", f.Prefix+"\U0010FFFF")
+	}
+	if f.State != nil {
+		stateCondition(q, *f.State, now)
+	}
+	rows, err := s.read.QueryContext(ctx, q.text()+" ORDER BY asset LIMIT "+itoa(f.Limit), q.args...)
+	return collect(rows, err, func(row scanner) (registry.Device, error) {
+		d, err := scanDevice(row)
+		return d.Device, err
+	})
+}
+
+// stateCondition says in SQL what registry.Device.StateAt computes.
+func stateCondition(q *query, state registry.State, now registry.Instant) {
+	released := now - registry.ReleaseAfter
+	switch state {
+	case registry.Active:
+		q.and("state = ?", int64(registry.Active))
+		q.and("licence_until > ?", now)
+	case registry.Expired:
+		q.and("state = ?", int64(registry.Active))
+		q.and("licence_until <= ?", now)
+		q.and("licence_until > ?", released)
+	case registry.Unactivated:
+		q.and("(state = 0 OR state = 1 AND licence_until <= ?)", released)
+	default:
+		q.and("state = ?", int64(state))
+	}
+}
+
+// errNothingAdded rolls back a transaction, and its audit event, that would add
+// no device.
+var errNothingAdded = errors.New("nothing added")
+
+const insertDevice = `INSERT INTO devices (asset, org, id2, product_key, name, device_key, algorithm, key, created)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
+
+// InsertDevices implements registry.DeviceStore.
+func (s *Store) InsertDevices(ctx context.Context, rows []registry.DeviceRow, e audit.Event) (map[registry.ID]bool, error) {
+	var added map[registry.ID]bool
+	err := s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		added = make(map[registry.ID]bool, len(rows))
+		stmt, err := tx.Prepare(insertDevice)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for i := range rows {
+			d := &rows[i]
+			n, err := affected(stmt.Exec(int64(d.Asset), int64(d.Org), nullable(d.ID2), d.Product, d.Name,
+				nullable(d.DeviceKey), int64(d.Algorithm), d.Key, int64(d.Created)))
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				added[d.Asset] = true
+			}
+		}
+		if len(added) == 0 {
+			return errNothingAdded
+		}
+		return nil
+	})
+	if err == errNothingAdded {
+		err = nil
+	}
+	return added, err
+}
+
+// nullable keeps "" out of unique columns.
+func nullable(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// UpdateDevice implements registry.DeviceStore.
+func (s *Store) UpdateDevice(ctx context.Context, d registry.DeviceRow, version int64, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`UPDATE devices SET state = $1, key = $2, name = $3, version = $4
+			WHERE asset = $5 AND org = $6 AND version = $7`, int64(d.State), d.Key, d.Name, d.Version, d.Asset, d.Org, version)
+		return exactlyOne(res, err, registry.ErrConflict)
+	})
+}
+
+// DeleteDevice implements registry.DeviceStore.
+func (s *Store) DeleteDevice(ctx context.Context, org, asset registry.ID, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`DELETE FROM devices WHERE asset = $1 AND org = $2`, asset, org)
+		return exactlyOne(res, err, registry.ErrNotFound)
+	})
+}
+
+// AddUsage implements registry.DeviceStore.
+func (s *Store) AddUsage(ctx context.Context, batch []registry.Usage) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		stmt, err := tx.Prepare(`UPDATE devices SET auth_count = auth_count + $1,
+			last_seen = CASE WHEN last_seen < $2 THEN $2 ELSE last_seen END,
+			day_count = CASE WHEN day = $3 THEN day_count + $4 WHEN day < $3 THEN $4 ELSE day_count END,
+			day = CASE WHEN day < $3 THEN $3 ELSE day END
+			WHERE asset = $5`)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for _, u := range batch {
+			if _, err := stmt.Exec(u.Count, int64(u.LastSeen), u.Day, u.DayCount, int64(u.Asset)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// migrations returns the schema changes in order; the number of each is its
+// place in the list, beginning with 1.
+func migrations() ([]string, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	texts := make([]string, len(names))
+	for i, name := range names {
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = string(text)
+	}
+	return texts, nil
+}
+
+// migrate brings the schema up to date, each step in one transaction together
+// with its number.
+func (s *Store) migrate(ctx context.Context) error {
+	steps, err := migrations()
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	var have int
+	if err := s.read.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&have); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	if have > len(steps) {
+		return fmt.Errorf("schema version %d, this program knows %d: %w", have, len(steps), ErrNewer)
+	}
+	for n := have + 1; n <= len(steps); n++ {
+		if err := s.write(ctx, func(tx *sql.Tx) error { return s.step(tx, n, steps[n-1]) }); err != nil {
+			return fmt.Errorf("schema step %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) step(tx *sql.Tx, n int, text string) error {
+	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(text)), ";") {
+		if strings.TrimSpace(stmt) == "" {
+			continue
+		}
+		if _, err := tx.Exec(stmt); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(n) + `)`)
+	return err
+}
+
+// stripComments drops "-- …" to the end of each line, so that a semicolon in a
+// comment ends no statement.
+func stripComments(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		code, _, _ := strings.Cut(line, "--")
+		b.WriteString(strings.TrimRight(code, "\n") + "\n")
+	}
+	return b.String()
+}

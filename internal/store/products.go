@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+const productColumns = `SELECT product_key, org, name, algorithm, hashes, quota, used, term_days, auto_renew, otp, daily_limit,
+	hex_data, two_way_auth, secret, secret_hash, server_key, server_public, created`
+
+func scanProduct(row scanner) (registry.ProductRow, error) {
+	var p registry.ProductRow
+	var algorithm, hashes, renew, otp, hexData, twoWay int64
+	err := row.Scan(&p.Key, &p.Org, &p.Name, &algorithm, &hashes, &p.Quota, &p.Used, &p.TermDays, &renew, &otp, &p.DailyLimit,
+		&hexData, &twoWay, &p.Secret, &p.SecretHash, &p.ServerKey, &p.ServerPublic, &p.Created)
+	p.Algorithm, p.Hashes = id2.Algorithm(algorithm), id2.HashSet(hashes)
+	p.AutoRenew, p.OTP, p.HexData, p.TwoWayAuth = renew != 0, otp != 0, hexData != 0, twoWay != 0
+	return p, absent(err)
+}
+
+// CreateProduct implements registry.ProductStore.
+func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`INSERT INTO products (product_key, org, name, algorithm, hashes, quota, used, term_days, auto_renew,
+			otp, daily_limit, hex_data, two_way_auth, secret, secret_hash, server_key, server_public, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+			p.Key, p.Org, p.Name, int64(p.Algorithm), int64(p.Hashes), p.Quota, p.Used, p.TermDays, flag(p.AutoRenew), flag(p.OTP),
+			p.DailyLimit, flag(p.HexData), flag(p.TwoWayAuth), p.Secret, p.SecretHash, p.ServerKey, p.ServerPublic, p.Created)
+		return exactlyOne(res, err, registry.ErrExists)
+	})
+}
+
+// UpdateProduct implements registry.ProductStore.
+func (s *Store) UpdateProduct(ctx context.Context, p registry.Product, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`UPDATE products SET name = $1, hashes = $2, quota = $3, term_days = $4, auto_renew = $5,
+			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9`,
+			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org)
+		return exactlyOne(res, err, registry.ErrNotFound)
+	})
+}
+
+// Product implements registry.ProductStore.
+func (s *Store) Product(ctx context.Context, key string) (registry.ProductRow, error) {
+	return scanProduct(s.read.QueryRowContext(ctx, productColumns+` FROM products WHERE product_key = $1`, key))
+}
+
+// Products implements registry.ProductStore.
+func (s *Store) Products(ctx context.Context, org registry.ID) ([]registry.Product, error) {
+	rows, err := s.read.QueryContext(ctx, productColumns+` FROM products WHERE org = $1 ORDER BY name, product_key`, org)
+	return collect(rows, err, func(row scanner) (registry.Product, error) {
+		p, err := scanProduct(row)
+		return p.Product, err
+	})
+}
+
+// CreateOrg implements registry.OrgStore.
+func (s *Store) CreateOrg(ctx context.Context, o registry.Org, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`INSERT INTO orgs (id, name, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, o.ID, o.Name, o.Created)
+		return exactlyOne(res, err, registry.ErrExists)
+	})
+}
+
+// Orgs implements registry.OrgStore.
+func (s *Store) Orgs(ctx context.Context) ([]registry.Org, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT id, name, created FROM orgs ORDER BY created, id`)
+	return collect(rows, err, func(row scanner) (o registry.Org, err error) {
+		return o, row.Scan(&o.ID, &o.Name, &o.Created)
+	})
+}

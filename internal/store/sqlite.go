@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	_ "modernc.org/sqlite" // the embedded engine
+
+	"github.com/hallmark-id/hallmark/internal/replay"
+)
+
+// engine holds the few words in which the engines differ.
+type engine struct {
+	replace *strings.Replacer // placeholders of the migrations
+}
+
+var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY KEY", "{bytes}", "BLOB")}
+
+// readers is how many connections read at once.
+const readers = 8
+
+func openSQLite(ctx context.Context, o Options) (*Store, error) {
+	lock, err := replay.Lock(o.Path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", o.Path, err)
+	}
+	driver := o.driver
+	if driver == "" {
+		driver = "sqlite"
+	}
+	write, err := openPool(ctx, driver, o.Path, 1)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	read, err := openPool(ctx, driver, o.Path, readers)
+	if err != nil {
+		return nil, errors.Join(err, write.Close(), lock.Close())
+	}
+	w := newWriter(write)
+	return &Store{
+		read: read, writer: w, engine: sqliteEngine, now: o.Now, random: o.Random,
+		close: func() error {
+			w.close()
+			return errors.Join(read.Close(), write.Close(), lock.Close())
+		},
+	}, nil
+}
+
+// openPool opens connections with everything durable: WAL, an fsync at every
+// commit. Transactions take the write lock at once, so that none fails half way
+// on finding that another was first.
+func openPool(ctx context.Context, driver, path string, conns int) (*sql.DB, error) {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)",
+		"cache_size(-65536)", "temp_store(MEMORY)", "journal_size_limit(67108864)"}}
+	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}

@@ -1,0 +1,184 @@
+// Package store keeps the registry in a SQL database. The engine for one
+// process is an embedded SQLite file; the SQL is written in what SQLite and
+// PostgreSQL share, so that one text serves both.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// Store implements registry.Store. It is safe for concurrent use.
+type Store struct {
+	read   *sql.DB // any number of readers
+	writer *writer // one transaction at a time, shared by all who wait
+	engine engine
+	now    func() time.Time
+	random io.Reader
+	close  func() error
+
+	deviceByID2 *sql.Stmt
+}
+
+var _ registry.Store = (*Store)(nil)
+
+// Options configures Open.
+type Options struct {
+	// Path is the SQLite database file.
+	Path   string
+	Now    func() time.Time
+	Random io.Reader
+	// driver is the database/sql driver, replaced by tests that inject failures.
+	driver string
+}
+
+// ErrNewer says that the database was written by a newer Hallmark.
+var ErrNewer = errors.New("the database was made by a newer version of hallmark: start that version, or restore the backup made before the upgrade")
+
+// Open opens the database, bringing its schema up to date. A second process on
+// the same file is refused with an error that wraps replay.ErrLocked.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := openSQLite(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.deviceByID2, err = s.read.PrepareContext(ctx, deviceColumns+` FROM devices WHERE org = $1 AND id2 = $2`)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close waits for writes under way and releases the file.
+func (s *Store) Close() error { return s.close() }
+
+// Ping reports whether the store can be read and written.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	if err := s.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
+		return err
+	}
+	return s.SetMeta(ctx, "ping", []byte(s.now().UTC().Format(time.RFC3339)))
+}
+
+// Meta returns a named value, or registry.ErrNotFound.
+func (s *Store) Meta(ctx context.Context, name string) ([]byte, error) {
+	var value []byte
+	err := s.read.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name).Scan(&value)
+	return value, absent(err)
+}
+
+// SetMeta writes a named value.
+func (s *Store) SetMeta(ctx context.Context, name string, value []byte) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+		return err
+	})
+}
+
+// Empty reports whether nothing was ever set up in this database.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM orgs LIMIT 1) AS o`).Scan(&n)
+	return n == 0, err
+}
+
+// NewEpoch takes a number that no start of this store has used and makes that
+// durable. Numbers are drawn at random, so that a store restored from a backup
+// does not count over the same ones again.
+func (s *Store) NewEpoch(ctx context.Context) (uint32, error) {
+	for {
+		var b [4]byte
+		if _, err := io.ReadFull(s.random, b[:]); err != nil {
+			return 0, fmt.Errorf("draw an epoch: %w", err)
+		}
+		epoch := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+		var taken bool
+		err := s.write(ctx, func(tx *sql.Tx) error {
+			n, err := affected(tx.Exec(`INSERT INTO epochs (epoch, began) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+				int64(epoch), s.now().UnixMilli()))
+			taken = n == 0
+			return err
+		})
+		if err != nil || !taken {
+			return epoch, err
+		}
+	}
+}
+
+// write runs f in a transaction, with those of others. What f returns is
+// returned; a rollback undoes f alone.
+func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
+	return s.writer.do(ctx, f)
+}
+
+// writeAudited runs f and writes its audit event in the same transaction.
+func (s *Store) writeAudited(ctx context.Context, e audit.Event, f func(*sql.Tx) error) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return s.appendAudit(tx, e)
+	})
+}
+
+func absent(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return registry.ErrNotFound
+	}
+	return err
+}
+
+func affected(res sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// exactlyOne turns "no row" into the given error.
+func exactlyOne(res sql.Result, err error, none error) error {
+	n, err := affected(res, err)
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+// collect reads all rows of a query.
+func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// scanner is a row: *sql.Row or *sql.Rows.
+type scanner interface{ Scan(...any) error }
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

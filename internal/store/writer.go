@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// writer commits in groups: everybody who waits for the one write transaction
+// of an embedded database shares its fsync. Each caller's part runs in a
+// savepoint of its own, so that one failing part does not touch the others.
+type writer struct {
+	db       *sql.DB
+	requests chan *writeRequest
+	closing  chan struct{} // closed by close: nobody may ask any more
+	stopped  chan struct{} // closed by loop when it is done
+}
+
+type writeRequest struct {
+	ctx  context.Context
+	run  func(*sql.Tx) error
+	err  error
+	done chan struct{}
+}
+
+// maxGroup bounds how many share a commit, and so how long the first one waits.
+const maxGroup = 256
+
+var errClosed = errors.New("the store is closed")
+
+func newWriter(db *sql.DB) *writer {
+	w := &writer{db: db, requests: make(chan *writeRequest),
+		closing: make(chan struct{}), stopped: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+// do runs f in the next group and returns once it is durable, or not done. A
+// context that ends while f waits its turn leaves f undone; once its turn has
+// come the outcome is awaited, because it would otherwise be unknown. For the
+// same reason f must not use the context in its statements: an interrupted
+// statement would roll back the whole group.
+func (w *writer) do(ctx context.Context, f func(*sql.Tx) error) error {
+	req := &writeRequest{ctx: ctx, run: f, done: make(chan struct{})}
+	select {
+	case w.requests <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closing:
+		return errClosed
+	}
+	<-req.done
+	return req.err
+}
+
+// close finishes the group under way and stops. It must be called once.
+func (w *writer) close() {
+	close(w.closing)
+	<-w.stopped
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	group := make([]*writeRequest, 0, maxGroup)
+	for {
+		select {
+		case first := <-w.requests:
+			group = w.gather(append(group[:0], first))
+		case <-w.closing:
+			return
+		}
+		w.commit(group)
+		for _, req := range group {
+			close(req.done)
+		}
+	}
+}
+
+// gather adds everybody who waits already.
+func (w *writer) gather(group []*writeRequest) []*writeRequest {
+	for len(group) < maxGroup {
+		select {
+		case req := <-w.requests:
+			group = append(group, req)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit runs a group and sets each request's error.
+func (w *writer) commit(group []*writeRequest) {
+	tx, err := w.db.Begin()
+	if err != nil {
+		failAll(group, fmt.Errorf("begin: %w", err))
+		return
+	}
+	for _, req := range group {
+		if req.err = req.ctx.Err(); req.err != nil {
+			continue
+		}
+		if err := runPart(tx, req, len(group) == 1); err != nil {
+			failAll(group, errors.Join(err, tx.Rollback()))
+			return
+		}
+	}
+	if len(group) == 1 && group[0].err != nil {
+		if err := tx.Rollback(); err != nil {
+			group[0].err = errors.Join(group[0].err, err)
+		}
+		return
+	}
+	if err := tx.Commit(); err != nil {
+		failAll(group, fmt.Errorf("commit: %w", err))
+	}
+}
+
+// runPart runs one request in a savepoint; alone it needs none, the
+// transaction is its own. An error means that the transaction cannot go on.
+func runPart(tx *sql.Tx, req *writeRequest, alone bool) error {
+	if alone {
+		req.err = req.run(tx)
+		return nil
+	}
+	if _, err := tx.Exec(`SAVEPOINT part`); err != nil {
+		return err
+	}
+	req.err = req.run(tx)
+	if req.err != nil {
+		if _, err := tx.Exec(`ROLLBACK TO SAVEPOINT part`); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`RELEASE SAVEPOINT part`)
+	return err
+}
+
+// failAll tells everybody of a group that nothing of it is known to be done.
+// A part that had failed by itself keeps its own error.
+func failAll(group []*writeRequest, err error) {
+	for _, req := range group {
+		if req.err == nil {
+			req.err = err
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Opening tells what OpenJournal found.
@@ -163,22 +164,20 @@ func (j *Journal) load(d *directory, ids []uint32) error {
 		}
 	}
 	j.floor.Store(d.floor)
-	size := 0
-	for i := range d.segments {
-		if s := &d.segments[i]; s.records == unsealed {
-			s.newest = maxTime
-			size += j.segmentRecords
-		} else {
-			size += int(s.records)
-		}
+	if n := len(d.segments); n > 0 && d.segments[n-1].records == unsealed {
+		d.segments[n-1].newest = maxTime // not known yet; it has not expired
 	}
 	keep, _, floor := j.expire(d.segments)
-	j.set = newSet(min(size, j.maxLive))
-	if err := j.loadAll(keep, floor); err != nil {
+	lists, err := j.loadAll(keep, floor)
+	if err != nil {
 		return err
 	}
+	for _, l := range lists {
+		j.opening.Records += len(l.keys)
+	}
+	j.set = newSet(j.opening.Records)
+	j.set.fill(lists)
 	d.segments, d.floor = keep, floor
-	j.opening.Records = j.set.len()
 	return nil
 }
 
@@ -205,55 +204,59 @@ func (j *Journal) readSegmentFile(id uint32) ([]byte, error) {
 	return data, err
 }
 
-// loadAll loads segments, as many at a time as there are processors, and
-// completes their descriptions.
-func (j *Journal) loadAll(segments []segmentInfo, floor int64) error {
+// loadAll reads segments, completes their descriptions and returns their keys
+// above the floor.
+func (j *Journal) loadAll(segments []segmentInfo, floor int64) ([]*keyList, error) {
+	lists := make([]*keyList, len(segments))
 	errs := make([]error, len(segments))
-	todo := make(chan int)
+	parallel(len(segments), func(i int) {
+		lists[i], errs[i] = j.loadSegment(&segments[i], floor)
+	})
+	return lists, errors.Join(errs...)
+}
+
+// parallel calls f for 0 to n-1, as many at a time as there are processors,
+// and returns when all are done.
+func parallel(n int, f func(i int)) {
+	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(segments)) {
+	for range min(n, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
-			for i := range todo {
-				errs[i] = j.loadSegment(&segments[i], floor)
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				f(int(i))
 			}
 		})
 	}
-	for i := range segments {
-		todo <- i
-	}
-	close(todo)
 	workers.Wait()
-	return errors.Join(errs...)
 }
 
-// loadSegment reads one segment and adds its keys above the floor to the set.
-func (j *Journal) loadSegment(s *segmentInfo, floor int64) error {
+// loadSegment does what loadAll does for one segment.
+func (j *Journal) loadSegment(s *segmentInfo, floor int64) (*keyList, error) {
 	data, err := j.readSegmentFile(s.id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	self, err := j.fs.Identity(j.segmentPath(s.id))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := readSegment(data)
 	switch {
 	case err != nil:
-		return damage(fmt.Sprintf("segment %d: %v", s.id, err))
+		return nil, damage(fmt.Sprintf("segment %d: %v", s.id, err))
 	case c.id != s.id || c.self != self:
-		return damage(fmt.Sprintf("segment %d is a copy or was restored", s.id))
+		return nil, damage(fmt.Sprintf("segment %d is a copy or was restored", s.id))
 	case c.verdict == damaged:
-		return damage(fmt.Sprintf("segment %d is damaged", s.id))
+		return nil, damage(fmt.Sprintf("segment %d is damaged", s.id))
 	case s.records == unsealed:
 		if err := j.cut(c, int64(len(data))); err != nil {
-			return err
+			return nil, err
 		}
 	case c.verdict != whole || len(c.entries) != int(s.records) || c.newest != s.newest:
-		return damage(fmt.Sprintf("segment %d is not as it was when it was completed", s.id))
+		return nil, damage(fmt.Sprintf("segment %d is not as it was when it was completed", s.id))
 	}
 	s.records, s.newest = uint32(len(c.entries)), c.newest
-	j.set.addAll(slices.DeleteFunc(c.entries, func(e entry) bool { return e.at <= floor }), s.id)
-	return nil
+	return listKeys(s.id, c.entries, floor), nil
 }
 
 // cut removes a torn batch from the end of the newest segment. Without one it
@@ -325,8 +328,8 @@ func (j *Journal) begin(d *directory, ids []uint32, carry []entry) error {
 	if err := j.publish(d.floor, append(w.sealed[:len(w.sealed):len(w.sealed)], w.unsealed())); err != nil {
 		return err
 	}
-	j.set.addAll(carry, id)
-	j.live = j.set.len()
+	j.set.fill([]*keyList{listKeys(id, carry, d.floor)})
+	j.live = j.opening.Records
 	j.current = collecting{id: id, since: j.now().UnixMilli(), records: len(carry), newest: w.active.newest}
 	return j.removeUnlisted(ids)
 }

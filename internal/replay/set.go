@@ -22,8 +22,9 @@ type shard struct {
 // newSet makes a set with room for about size keys.
 func newSet(size int) *set {
 	s := new(set)
+	perShard := size / shardCount * 17 / 16 // they are not quite even
 	for i := range s.shards {
-		s.shards[i].keys = make(map[Key]uint32, size/shardCount)
+		s.shards[i].keys = make(map[Key]uint32, perShard)
 	}
 	return s
 }
@@ -31,37 +32,48 @@ func newSet(size int) *set {
 // shard returns the shard of a key.
 func (s *set) shard(k Key) *shard { return &s.shards[k[0]] }
 
-// addAll adds the keys of one segment.
-func (s *set) addAll(entries []entry, segment uint32) {
-	// Sorted by shard first: one lock for many keys, and a small map that
-	// stays in the processor's cache.
-	var ends [shardCount]int
-	for i := range entries {
-		ends[entries[i].key[0]]++
-	}
-	for i := 1; i < shardCount; i++ {
-		ends[i] += ends[i-1]
-	}
-	sorted := make([]Key, len(entries))
-	starts := ends
-	for i := range entries {
-		k := &entries[i].key
-		starts[k[0]]--
-		sorted[starts[k[0]]] = *k
-	}
-	for i := range s.shards {
-		s.shards[i].addAll(sorted[starts[i]:ends[i]], segment)
-	}
+// keyList is the keys of one segment, sorted by shard.
+type keyList struct {
+	segment uint32
+	keys    []Key
+	starts  [shardCount + 1]int // of each shard in keys, and the end
 }
 
-// addAll adds the keys of one segment that belong to this shard.
-func (sh *shard) addAll(keys []Key, segment uint32) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, k := range keys {
-		sh.keys[k] = segment
+// listKeys makes the list of those entries of a segment that are above floor.
+func listKeys(segment uint32, entries []entry, floor int64) *keyList {
+	l := &keyList{segment: segment}
+	for i := range entries {
+		if entries[i].at > floor {
+			l.starts[int(entries[i].key[0])+1]++
+		}
 	}
-	sh.peak = max(sh.peak, len(sh.keys))
+	for i := range shardCount {
+		l.starts[i+1] += l.starts[i]
+	}
+	l.keys = make([]Key, l.starts[shardCount])
+	next := l.starts
+	for i := range entries {
+		if e := &entries[i]; e.at > floor {
+			l.keys[next[e.key[0]]] = e.key
+			next[e.key[0]]++
+		}
+	}
+	return l
+}
+
+// fill adds all keys to a new set. Shard after shard rather than segment after
+// segment: the map of one shard stays in the processor's cache meanwhile.
+func (s *set) fill(lists []*keyList) {
+	parallel(shardCount, func(i int) {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		for _, l := range lists {
+			for _, k := range l.keys[l.starts[i]:l.starts[i+1]] {
+				sh.keys[k] = l.segment
+			}
+		}
+	})
 }
 
 // drop removes the keys of dead segments and returns how many there were.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"runtime"
 )
 
 // writer is what the goroutine that runs Journal.run owns alone, and
@@ -26,6 +27,7 @@ func (j *Journal) run() {
 	defer close(j.stopped)
 	for range j.wake {
 		for {
+			j.letCollect()
 			w := j.take()
 			if w.idle() {
 				break
@@ -39,6 +41,25 @@ func (j *Journal) run() {
 			}
 		}
 	}
+}
+
+// letCollect lets those who were just answered, and others that can run, go
+// first for as long as that brings more codes into the pending batch: a sync
+// costs the processor as much as dozens of them. With nobody else to
+// run it returns at once.
+func (j *Journal) letCollect() {
+	before := -1
+	for n := j.waiting(); n > before; n = j.waiting() {
+		before = n
+		runtime.Gosched()
+	}
+}
+
+// waiting returns how many codes are in the pending batch.
+func (j *Journal) waiting() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.pending.entries)
 }
 
 // work is what the writer does next: a batch, or a new segment because the

@@ -191,7 +191,7 @@ func truthRefusals() []refusal {
 		{"V3 signature", with(signedV3(""), func(r *http.Request) { r.Host = "other" }), "",
 			"SignatureDoesNotMatch: server StringToSign is [ACS3-HMAC-SHA256\n"},
 		{"body", signedV3(`{"a":1}`), `{"a":2}`, "InvalidContentHash"},
-		{"V1 over a long query", signedV1("Signature=A", "Extra=" + strings.Repeat("x", maxEcho)), "",
+		{"V1 over a long query", signedV1("Signature=A", "Extra="+strings.Repeat("x", maxEcho)), "",
 			"SignatureDoesNotMatch: to sign is:(too long to show)"},
 	}
 }

@@ -162,6 +162,9 @@ func (c *Client) newV3(ctx context.Context, m *Message) (*http.Request, error) {
 	case InJSON:
 		object := make(map[string]string, len(m.Params))
 		for _, p := range m.Params {
+			if _, twice := object[p.Name]; twice {
+				return nil, ErrDuplicate
+			}
 			object[p.Name] = p.Value
 		}
 		var err error

@@ -150,6 +150,10 @@ func TestClientNoAnswer(t *testing.T) {
 	if _, err := c.Call(context.Background(), "Verify", []Param{{"Action", "x"}}); !errors.Is(err, ErrDuplicate) {
 		t.Error(err)
 	}
+	inJSON := newTestClient(t, s, func(o *ClientOptions) { o.Method, o.Placement = ACS3HMACSHA256, InJSON })
+	if _, err := inJSON.Call(context.Background(), "Verify", []Param{{"a", "1"}, {"a", "1"}}); !errors.Is(err, ErrDuplicate) {
+		t.Error(err)
+	}
 	noRandom := newTestClient(t, s, func(o *ClientOptions) { o.Random = bytes.NewReader(nil) })
 	if _, err := noRandom.Call(context.Background(), "Verify", nil); !errors.Is(err, io.EOF) {
 		t.Error(err)

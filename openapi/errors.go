@@ -4,7 +4,8 @@ import "net/http"
 
 // Error is a refusal by the gateway, as opposed to a business failure, which is
 // a [Reply] (openapi-rpc §3.2). Code is always text: a numeric one makes some
-// of the vendor's clients crash (§0.8).
+// of the vendor's clients crash (§0.8). Message may repeat the request, with the
+// authentication codes and data in it: answer with it, but log only Code.
 type Error struct {
 	Status  int    // HTTP status
 	Code    string // such as "SignatureDoesNotMatch"

@@ -137,7 +137,7 @@ type Journal struct {
 // collecting describes a segment that takes records.
 type collecting struct {
 	id      uint32
-	since   int64 // when it was begun, milliseconds
+	since   int64 // when its first record came, milliseconds
 	records int
 	newest  int64
 }
@@ -215,12 +215,15 @@ func (j *Journal) enqueue(e entry, now int64) (*batch, error) {
 	b := j.pending
 	if len(b.entries) == 0 {
 		if j.segmentIsDone(now) {
-			j.beginNext(now)
+			j.beginNext()
 		}
 		b.segment = j.current.id
 		j.wakeWriter()
 	}
 	b.entries = append(b.entries, e)
+	if j.current.records == 0 {
+		j.current.since = now
+	}
 	j.current.records++
 	j.current.newest = max(j.current.newest, e.at)
 	j.live++
@@ -236,8 +239,8 @@ func (j *Journal) segmentIsDone(now int64) bool {
 }
 
 // beginNext makes the next segment the one that collects. Caller holds mu.
-func (j *Journal) beginNext(now int64) {
-	j.current = collecting{id: j.current.id + 1, since: now, newest: noTime}
+func (j *Journal) beginNext() {
+	j.current = collecting{id: j.current.id + 1, newest: noTime}
 }
 
 // askToReclaim wakes the writer if a segment has expired: without room no batch

@@ -51,6 +51,16 @@ func segmentID(name string) (uint32, bool) {
 // floor that stands in for it is on disk. An error means that the file system
 // failed or the options are wrong; then nothing may be answered.
 func OpenJournal(o JournalOptions) (*Journal, error) {
+	j, err := newJournal(o)
+	if err != nil {
+		return nil, err
+	}
+	go j.run()
+	return j, nil
+}
+
+// newJournal is OpenJournal without the writer's goroutine.
+func newJournal(o JournalOptions) (*Journal, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -69,7 +79,6 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		}
 		return nil, fmt.Errorf("replay: open journal in %s: %w", o.Dir, err)
 	}
-	go j.run()
 	return j, nil
 }
 

@@ -75,7 +75,6 @@ func (w work) idle() bool { return w.batch == nil && !w.reclaim && !w.closing }
 
 // take gets the next work and leaves an empty batch to collect in.
 func (j *Journal) take() work {
-	now := j.now().UnixMilli()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	w := work{closing: j.refuse != nil}
@@ -85,11 +84,9 @@ func (j *Journal) take() work {
 		j.pending = newBatch(j.spare)
 		j.spare = nil
 	case j.reclaim:
-		w.reclaim, j.reclaim = true, false
-		if j.current.records > 0 {
-			j.beginNext(now)
-		}
-		w.segment = j.current.id
+		// Nothing is pending, so current is the active segment.
+		j.beginNext()
+		w.reclaim, w.segment = true, j.current.id
 	}
 	return w
 }
@@ -107,12 +104,20 @@ func (j *Journal) do(w work) error {
 	case w.closing:
 		return j.seal()
 	default:
-		if err := j.rotate(w.segment); err != nil {
-			return err
-		}
-		j.sweep(shardCount)
-		return nil
+		return j.makeRoom(w.segment)
 	}
+}
+
+// makeRoom deletes the segments that have expired and drops their keys.
+func (j *Journal) makeRoom(next uint32) error {
+	if err := j.rotate(next); err != nil {
+		return err
+	}
+	j.sweep(shardCount)
+	j.mu.Lock()
+	j.reclaim = false
+	j.mu.Unlock()
+	return nil
 }
 
 // commit writes a batch, syncs it and answers those who wait for it.

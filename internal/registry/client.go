@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/openapi"
@@ -49,6 +50,9 @@ type ClientRow struct {
 type LiveClient struct {
 	Client
 	Credential *openapi.Credential
+	// ActorName is what the audit record calls it.
+	ActorName string
+	touched   atomic.Int64 // the last use that was handed to the store
 }
 
 // Allows reports whether the client may call an action.
@@ -197,10 +201,21 @@ func (r *Registry) loadClient(ctx context.Context, id string) (*LiveClient, erro
 		return nil, fmt.Errorf("client %s: %w", row.ID, err)
 	}
 	defer clear(secret)
-	return &LiveClient{Client: row.Client, Credential: openapi.NewCredential(row.ID, string(secret))}, nil
+	live := &LiveClient{Client: row.Client, ActorName: string(row.Door) + ":" + row.ID,
+		Credential: openapi.NewCredential(row.ID, string(secret))}
+	live.touched.Store(int64(row.LastUsed))
+	return live, nil
 }
 
-// MarkClientsUsed writes when clients were last seen.
-func (r *Registry) MarkClientsUsed(ctx context.Context, used map[string]Instant) error {
-	return r.store.MarkClientsUsed(ctx, used)
+// touchEvery is how exact a client's last use is.
+const touchEvery = 60_000 // milliseconds
+
+// Touch notes that a client was used, in the background and at most once a
+// minute. A note that fails is made good by the next one.
+func (r *Registry) Touch(c *LiveClient) {
+	now, last := int64(At(r.now())), c.touched.Load()
+	if now-last < touchEvery || !c.touched.CompareAndSwap(last, now) {
+		return
+	}
+	go func() { _ = r.store.MarkClientUsed(context.Background(), c.ID, Instant(now)) }()
 }

@@ -66,7 +66,7 @@ type ClientStore interface {
 	Clients(ctx context.Context, org ID) ([]Client, error)
 	SetClientDisabled(ctx context.Context, org ID, id string, disabled bool, e audit.Event) error
 	DeleteClient(ctx context.Context, org ID, id string, e audit.Event) error
-	MarkClientsUsed(ctx context.Context, used map[string]Instant) error
+	MarkClientUsed(ctx context.Context, id string, at Instant) error
 }
 
 // AuditStore keeps the record.

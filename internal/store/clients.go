@@ -76,17 +76,10 @@ func (s *Store) DeleteClient(ctx context.Context, org registry.ID, id string, e 
 	})
 }
 
-// MarkClientsUsed implements registry.ClientStore.
-func (s *Store) MarkClientsUsed(ctx context.Context, used map[string]registry.Instant) error {
-	if len(used) == 0 {
-		return nil
-	}
+// MarkClientUsed implements registry.ClientStore.
+func (s *Store) MarkClientUsed(ctx context.Context, id string, at registry.Instant) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		for id, at := range used {
-			if _, err := tx.Exec(`UPDATE clients SET last_used = $1 WHERE id = $2 AND last_used < $1`, at, id); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := tx.Exec(`UPDATE clients SET last_used = $1 WHERE id = $2 AND last_used < $1`, at, id)
+		return err
 	})
 }

@@ -62,13 +62,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Close waits for writes under way and releases the file.
 func (s *Store) Close() error { return s.close() }
 
-// Ping reports whether the store can be read and written.
+// Ping reports whether the store can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	if err := s.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
-		return err
-	}
-	return s.SetMeta(ctx, "ping", []byte(s.now().UTC().Format(time.RFC3339)))
+	return s.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
 }
 
 // Meta returns a named value, or registry.ErrNotFound.
@@ -78,20 +75,17 @@ func (s *Store) Meta(ctx context.Context, name string) ([]byte, error) {
 	return value, absent(err)
 }
 
-// SetMeta writes a named value.
-func (s *Store) SetMeta(ctx context.Context, name string, value []byte) error {
+// SetMeta writes named values, all or none.
+func (s *Store) SetMeta(ctx context.Context, values map[string][]byte) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
-		return err
+		for name, value := range values {
+			if _, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
+				ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-}
-
-// Empty reports whether nothing was ever set up in this database.
-func (s *Store) Empty(ctx context.Context) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM orgs LIMIT 1) AS o`).Scan(&n)
-	return n == 0, err
 }
 
 // NewEpoch takes a number that no start of this store has used and makes that

@@ -1,0 +1,65 @@
+package httpd
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/openapi"
+)
+
+// Metrics counts what the doors do. Counters of the hot path are looked up
+// once, at the start.
+type Metrics struct {
+	service map[string]*actionMetrics
+	gateway map[string]prometheus.Counter
+	other   prometheus.Counter
+}
+
+type actionMetrics struct {
+	codes   map[id2.Code]prometheus.Counter
+	seconds prometheus.Observer
+}
+
+// NewMetrics registers the doors' metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	results := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hallmark_id2_results_total",
+		Help: "Answers of the id2 door by action and service code; 200 is success."}, []string{"action", "code"})
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hallmark_gateway_refusals_total",
+		Help: "Requests refused by the gateway before they reached an action, by code."}, []string{"code"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hallmark_id2_seconds",
+		Help: "Time from a decoded request to its answer, by action.", Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10)}, []string{"action"})
+	reg.MustRegister(results, refusals, seconds)
+
+	m := &Metrics{service: make(map[string]*actionMetrics), gateway: make(map[string]prometheus.Counter),
+		other: refusals.WithLabelValues("other")}
+	for name := range id2Actions {
+		a := &actionMetrics{codes: make(map[id2.Code]prometheus.Counter), seconds: seconds.WithLabelValues(name)}
+		for _, code := range id2.Codes() {
+			a.codes[code] = results.WithLabelValues(name, strconv.Itoa(int(code)))
+		}
+		m.service[name] = a
+	}
+	for _, e := range openapi.Errors() {
+		m.gateway[e.Code] = refusals.WithLabelValues(e.Code)
+	}
+	return m
+}
+
+func (m *Metrics) answered(action string, code id2.Code, took time.Duration) {
+	a := m.service[action]
+	if c, ok := a.codes[code]; ok {
+		c.Inc()
+	}
+	a.seconds.Observe(took.Seconds())
+}
+
+func (m *Metrics) refused(code string) {
+	if c, ok := m.gateway[code]; ok {
+		c.Inc()
+		return
+	}
+	m.other.Inc()
+}

@@ -1,0 +1,105 @@
+// Package httpd is where requests come in: the listener's limits, routing,
+// request ids, metrics and health, and one file for each door that turns wire
+// into calls and results into wire.
+package httpd
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// Options configures New.
+type Options struct {
+	Registry *registry.Registry
+	Authn    *authn.Service
+	Metrics  *Metrics
+	Log      *slog.Logger
+	Now      func() time.Time
+	// Operator answers /api/; nil leaves it to the admin listener.
+	Operator http.Handler
+	// MetricsHandler answers /metrics; nil leaves it to the admin listener.
+	MetricsHandler http.Handler
+	// Ready reports why the server cannot serve now, or nil.
+	Ready func(context.Context) error
+	// AccessLog writes a line for every request of the id2 door.
+	AccessLog bool
+	ID2       ID2Options
+}
+
+// Handler routes requests. It is made by New.
+type Handler struct {
+	id2   *id2Door
+	other *http.ServeMux
+}
+
+// New returns the handler of the public listener.
+func New(o Options) *Handler {
+	h := &Handler{id2: newID2Door(o), other: http.NewServeMux()}
+	h.other.HandleFunc("GET /healthz", healthz)
+	h.other.HandleFunc("GET /readyz", readyz(o.Ready))
+	if o.Operator != nil {
+		h.other.Handle("/api/", o.Operator)
+	}
+	if o.MetricsHandler != nil {
+		h.other.Handle("GET /metrics", o.MetricsHandler)
+	}
+	return h
+}
+
+// NewAdmin returns the handler of a separate admin listener.
+func NewAdmin(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", readyz(o.Ready))
+	mux.Handle("/api/", o.Operator)
+	mux.Handle("GET /metrics", o.MetricsHandler)
+	return mux
+}
+
+// ServeHTTP sends the id2 door's one path past the router: it is the hot one.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" {
+		h.id2.ServeHTTP(w, r)
+		return
+	}
+	h.other.ServeHTTP(w, r)
+}
+
+// Limits of a listener. Headers hold the request line, and so a GET's parameters.
+const (
+	maxHeaderBytes    = 80 << 10
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+)
+
+// NewServer returns an http.Server with limits against slow and large requests.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// IsLoopback reports whether a listen address can be reached from this machine
+// only. A name other than localhost, or no host at all, counts as reachable.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -3,6 +3,7 @@ package id2
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -169,9 +170,42 @@ func TestServerCodeLimits(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if err := CheckServerCode(&key, c.hash, id, c.challenge, c.extra, c.hasExtra, code); err != nil {
+		if err := CheckServerCode(key.Verify, c.hash, id, c.challenge, c.extra, c.hasExtra, code); err != nil {
 			t.Errorf("%s: own code refused: %v", name, err)
 		}
+	}
+}
+
+func TestServerCodeMalformed(t *testing.T) {
+	key, _ := NewSymmetricKey(AES128, make([]byte, 16))
+	good, err := key.ServerCode(SHA256, benchID, "challenge", nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, code := range map[string]string{
+		"nothing":           "",
+		"separators":        "~~~~~~",
+		"type 20":           "2" + good[1:],
+		"type 12":           "12" + good[2:],
+		"type of one digit": good[1:],
+		"hash 4":            "10~4" + good[4:],
+		"no challenge":      "10~2~~" + good[len("10~2~challenge~"):],
+		"long challenge":    "10~2~" + strings.Repeat("c", 129) + good[len("10~2~challenge"):],
+		"three fields":      good[:len("10~2~challenge")],
+		"no signature":      good[:len("10~2~challenge~")],
+		"five fields":       good + "~",
+		"line break":        good + "\n",
+		"loose bits":        good[:len("10~2~challenge~")] + "QR==",
+		"very long":         strings.Repeat(good, 50),
+		"other digest":      "10~3" + good[4:],
+		"announces extra":   "11" + good[2:],
+	} {
+		if err := CheckServerCode(key.Verify, SHA256, benchID, "challenge", nil, false, code); !errors.Is(err, ErrServerCode) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := CheckServerCode(key.Verify, SHA256, benchID, "challenge", []byte("x"), false, good); !errors.Is(err, ErrServerCode) {
+		t.Errorf("extra without announcing: %v", err)
 	}
 }
 

@@ -132,10 +132,10 @@ func TestAsymmetricServerCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := CheckServerCode(&public, h, benchID, "challenge", []byte("extra"), true, code); err != nil {
+		if err := CheckServerCode(public.Verify, h, benchID, "challenge", []byte("extra"), true, code); err != nil {
 			t.Error(err)
 		}
-		if err := CheckServerCode(&public, h, benchID, "challenge", []byte("extrA"), true, code); !errors.Is(err, ErrServerCode) {
+		if err := CheckServerCode(public.Verify, h, benchID, "challenge", []byte("extrA"), true, code); !errors.Is(err, ErrServerCode) {
 			t.Errorf("another extra: %v", err)
 		}
 		_, err = public.ServerCode(h, benchID, "challenge", nil, false)

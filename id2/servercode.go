@@ -53,12 +53,13 @@ func (p *PrivateKey) ServerCode(rand io.Reader, h Hash, id, deviceChallenge stri
 }
 
 // CheckServerCode makes the checks of a device on the code a server sent it, in
-// the device's order (id2 §3): type, digest, challenge, signature. key is the
-// device's symmetric key or the server's public key; h the digest the device is
-// built with; hasExtra tells whether the device's program expects an extra.
+// the device's order (id2 §3): type, digest, challenge, signature. verify checks a
+// signature of the server: [Key.Verify] of the device's symmetric key or the
+// server's public key, or what the device's hardware offers. h is the digest the
+// device is built with; hasExtra tells whether its program expects an extra.
 //
 // The error wraps [ErrServerCode]; its text names the first check that failed.
-func CheckServerCode(key *Key, h Hash, id, deviceChallenge string, extra []byte, hasExtra bool, code string) error {
+func CheckServerCode(verify func(h Hash, msg, signature []byte) bool, h Hash, id, deviceChallenge string, extra []byte, hasExtra bool, code string) error {
 	c, err := parseServerCode(code)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func CheckServerCode(key *Key, h Hash, id, deviceChallenge string, extra []byte,
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrServerCode, err)
 	}
-	if !key.Verify(h, msg, c.signature) {
+	if !verify(h, msg, c.signature) {
 		return fmt.Errorf("%w: wrong signature", ErrServerCode)
 	}
 	return nil

@@ -1,0 +1,102 @@
+package device_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/id2/device"
+)
+
+// A device keeps its identity in a file, answers a challenge, and a server that
+// has the same key checks the answer.
+func Example() {
+	dir, err := os.MkdirTemp("", "id2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	key, err := id2.GeneratePrivateKey(rand.Reader, id2.AES128)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sealKey := make([]byte, 32) // in earnest: from a TPM, or typed in
+	carrier, err := device.OpenFile(rand.Reader, filepath.Join(dir, "identity"), sealKey)
+	if err != nil {
+		log.Fatal(err)
+	}
+	const id = "00AAABBB11122281FE15B400"
+	if err := carrier.Set(device.Identity{ID: id, Hash: id2.SHA256, Key: key}); err != nil {
+		log.Fatal(err)
+	}
+	client := device.NewClient(carrier, rand.Reader)
+	text, err := client.ChallengeAuthCode("55B83408399FA660F05C82E4F25333DC", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	code, err := id2.ParseAuthCode(text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := key.Public() // symmetric: the same key
+	msg := id2.AppendMessage(nil, id, code.DeviceRandom, code.Value, nil)
+	fmt.Println(len(text), server.Verify(code.Hash, msg, code.Signature))
+	// Output: 118 true
+}
+
+// The vendor's example key gives the vendor's example code if the device random
+// is the same.
+func ExampleClient_TimestampAuthCode() {
+	raw, _ := hex.DecodeString("4142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f60")
+	key, err := id2.NewPrivateKey(id2.AES256, raw)
+	if err != nil {
+		log.Fatal(err)
+	}
+	carrier := device.NewMemory(rand.Reader)
+	if err := carrier.Set(device.Identity{ID: "4142434445464748494A4B4C", Hash: id2.SHA256, Key: key}); err != nil {
+		log.Fatal(err)
+	}
+	fixed := bytes.NewReader(bytes.Repeat([]byte{0xAB}, 8))
+	text, err := device.NewClient(carrier, fixed).TimestampAuthCode("1512022279204", []byte("abcd1234"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(text)
+	// Output: 3~2~ABABABABABABABAB~1512022279204~13zePuxAvpnt37Jx88Nt17rqN8HCGdyrkwBGAAp8vR5msyC++8NwDRew+8a7MqUo
+}
+
+// Mutual authentication: the device lets the server answer its own challenge.
+func ExampleClient_VerifyServerCode() {
+	key, err := id2.GeneratePrivateKey(rand.Reader, id2.SM4)
+	if err != nil {
+		log.Fatal(err)
+	}
+	const id = "6162636465666768696A6B6C"
+	carrier := device.NewMemory(rand.Reader)
+	if err := carrier.Set(device.Identity{ID: id, Hash: id2.SM3, Key: key}); err != nil {
+		log.Fatal(err)
+	}
+	client := device.NewClient(carrier, rand.Reader)
+	challenge, err := client.DeviceChallenge(32)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	server := key.Public()
+	answer, err := server.ServerCode(id2.SM3, id, challenge, nil, false)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.VerifyServerCode(answer, challenge, nil))
+	fmt.Println(device.Number(client.VerifyServerCode(answer, challenge[1:], nil)))
+	// Output:
+	// <nil>
+	// -1
+}

@@ -1,0 +1,215 @@
+package operator
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Orgs lists organisations.
+func (c *Client) Orgs(ctx context.Context) (OrgList, error) {
+	var out OrgList
+	return out, c.withoutOrg().call(ctx, http.MethodGet, "/orgs", nil, nil, &out)
+}
+
+// CreateOrg makes an organisation.
+func (c *Client) CreateOrg(ctx context.Context, s OrgSpec) (Org, error) {
+	var out Org
+	return out, c.withoutOrg().call(ctx, http.MethodPost, "/orgs", nil, s, &out)
+}
+
+// withoutOrg is for operations above any organisation.
+func (c *Client) withoutOrg() *Client {
+	whole := *c
+	whole.org = ""
+	return &whole
+}
+
+// Products lists products.
+func (c *Client) Products(ctx context.Context) (ProductList, error) {
+	var out ProductList
+	return out, c.call(ctx, http.MethodGet, "/products", nil, nil, &out)
+}
+
+// CreateProduct makes a product; only this answer shows its secret.
+func (c *Client) CreateProduct(ctx context.Context, s ProductSpec) (CreatedProduct, error) {
+	var out CreatedProduct
+	return out, c.call(ctx, http.MethodPost, "/products", nil, s, &out)
+}
+
+// Product returns a product.
+func (c *Client) Product(ctx context.Context, key string) (Product, error) {
+	var out Product
+	return out, c.call(ctx, http.MethodGet, "/products/"+url.PathEscape(key), nil, nil, &out)
+}
+
+// UpdateProduct changes a product's settings.
+func (c *Client) UpdateProduct(ctx context.Context, key string, change ProductChange) (Product, error) {
+	var out Product
+	return out, c.call(ctx, http.MethodPatch, "/products/"+url.PathEscape(key), nil, change, &out)
+}
+
+// ImportDevices streams CSV to the server and returns when all of it is in.
+func (c *Client) ImportDevices(ctx context.Context, product string, csv io.Reader) (ImportResult, error) {
+	var out ImportResult
+	req, err := c.request(ctx, http.MethodPost, "/products/"+url.PathEscape(product)+"/devices:import", nil, csv)
+	if err != nil {
+		return out, err
+	}
+	req.Header.Set("Content-Type", "text/csv")
+	// A refusal (wrong token, unknown product) comes before the file is sent,
+	// which may be long, instead of breaking the connection in the middle of it.
+	req.Header.Set("Expect", "100-continue")
+	return out, c.roundTrip(req, &out)
+}
+
+// DeviceQuery chooses devices; "" and 0 choose all.
+type DeviceQuery struct {
+	Product, State, Prefix string
+	After                  string // Next of the page before
+	Limit                  int    // of rows on a page
+}
+
+func (q DeviceQuery) values() url.Values {
+	return compact(map[string]string{"product": q.Product, "state": q.State, "prefix": q.Prefix, "after": q.After, "limit": count(q.Limit)})
+}
+
+// compact leaves out what is not set.
+func compact(fields map[string]string) url.Values {
+	v := url.Values{}
+	for name, value := range fields {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}
+
+func count(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// Devices returns one page of devices.
+func (c *Client) Devices(ctx context.Context, q DeviceQuery) (DeviceList, error) {
+	var out DeviceList
+	return out, c.call(ctx, http.MethodGet, "/devices", q.values(), nil, &out)
+}
+
+// ExportDevices streams all devices that the query chooses, as "csv" or
+// "ndjson". Reading ends in an error when the export broke off. The caller
+// closes the stream.
+func (c *Client) ExportDevices(ctx context.Context, q DeviceQuery, format string) (io.ReadCloser, error) {
+	v := q.values()
+	v.Set("format", format)
+	req, err := c.request(ctx, http.MethodGet, "/devices:export", v, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.send(req)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// Device finds a device by its id2 or asset id.
+func (c *Client) Device(ctx context.Context, name string) (Device, error) {
+	var out Device
+	return out, c.call(ctx, http.MethodGet, devicePath(name), nil, nil, &out)
+}
+
+// An id2 may hold any printable character, so it is escaped.
+func devicePath(name string) string { return "/devices/" + url.PathEscape(name) }
+
+// ChangeDevice does one of "suspend", "resume" and "discard".
+func (c *Client) ChangeDevice(ctx context.Context, name, action string) (Device, error) {
+	var out Device
+	return out, c.call(ctx, http.MethodPost, devicePath(name)+"/"+action, nil, nil, &out)
+}
+
+// RekeyDevice gives a device another key of its algorithm.
+func (c *Client) RekeyDevice(ctx context.Context, name string, key KeySpec) (Device, error) {
+	var out Device
+	return out, c.call(ctx, http.MethodPost, devicePath(name)+"/rekey", nil, key, &out)
+}
+
+// DeleteDevice removes a device.
+func (c *Client) DeleteDevice(ctx context.Context, name string) (DeletedDevice, error) {
+	var out DeletedDevice
+	return out, c.call(ctx, http.MethodDelete, devicePath(name), nil, nil, &out)
+}
+
+// APIClients lists API clients.
+func (c *Client) APIClients(ctx context.Context) (ClientList, error) {
+	var out ClientList
+	return out, c.call(ctx, http.MethodGet, "/clients", nil, nil, &out)
+}
+
+// CreateAPIClient makes an API client; only this answer shows its secret.
+func (c *Client) CreateAPIClient(ctx context.Context, s ClientSpec) (CreatedClient, error) {
+	var out CreatedClient
+	return out, c.call(ctx, http.MethodPost, "/clients", nil, s, &out)
+}
+
+// SetAPIClientDisabled switches an API client off or on.
+func (c *Client) SetAPIClientDisabled(ctx context.Context, id string, disabled bool) (ClientStanding, error) {
+	action := "/enable"
+	if disabled {
+		action = "/disable"
+	}
+	var out ClientStanding
+	return out, c.call(ctx, http.MethodPost, "/clients/"+url.PathEscape(id)+action, nil, nil, &out)
+}
+
+// DeleteAPIClient removes an API client.
+func (c *Client) DeleteAPIClient(ctx context.Context, id string) (DeletedClient, error) {
+	var out DeletedClient
+	return out, c.call(ctx, http.MethodDelete, "/clients/"+url.PathEscape(id), nil, nil, &out)
+}
+
+// LicenceQuery chooses licences; "" and 0 choose all.
+type LicenceQuery struct {
+	Product    string
+	Device     string // id2 or asset id
+	EndsBefore string // RFC 3339
+	Limit      int
+}
+
+// Licences lists licences.
+func (c *Client) Licences(ctx context.Context, q LicenceQuery) (LicenceList, error) {
+	var out LicenceList
+	v := compact(map[string]string{"product": q.Product, "device": q.Device, "ends_before": q.EndsBefore, "limit": count(q.Limit)})
+	return out, c.call(ctx, http.MethodGet, "/licences", v, nil, &out)
+}
+
+// LicenceSummary tells per product how many licences are used and left.
+func (c *Client) LicenceSummary(ctx context.Context) (LicenceSummary, error) {
+	var out LicenceSummary
+	return out, c.call(ctx, http.MethodGet, "/licences/summary", nil, nil, &out)
+}
+
+// AuditQuery chooses events; "" and 0 choose all.
+type AuditQuery struct {
+	Subject string
+	Action  string // one action, or a prefix that ends in "."
+	Before  string // RFC 3339
+	Limit   int
+}
+
+// Audit lists the audit record, of every organisation unless the client has one.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) (AuditList, error) {
+	var out AuditList
+	v := compact(map[string]string{"subject": q.Subject, "action": q.Action, "before": q.Before, "limit": count(q.Limit)})
+	return out, c.call(ctx, http.MethodGet, "/audit", v, nil, &out)
+}
+
+// VerifyAudit walks the audit chain.
+func (c *Client) VerifyAudit(ctx context.Context) (AuditCheck, error) {
+	var out AuditCheck
+	return out, c.withoutOrg().callPatiently(ctx, http.MethodGet, "/audit/verify", nil, nil, &out)
+}

@@ -1,0 +1,111 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// ErrorBody is the one shape of every refusal.
+type ErrorBody struct {
+	Error ErrorView `json:"error"`
+}
+
+// ErrorView says what went wrong, for programs (Code) and for people.
+type ErrorView struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// kind is one row of the table of refusals.
+type kind struct {
+	cause  error
+	status int
+	code   string
+	hint   string
+}
+
+// Refusals of the API itself.
+var (
+	errUnauthorised = errors.New("the operator token is missing or wrong")
+	errNoRoute      = errors.New("there is nothing at this path")
+	errMethod       = errors.New("this path does not take this method")
+	errMediaType    = errors.New("the content type is not what this operation takes")
+	errTooLarge     = fmt.Errorf("the body is larger than %d bytes", maxBody)
+	// errPartly marks an import that broke after it began.
+	errPartly = errors.New("the import broke off")
+)
+
+// kinds maps errors to answers; the first row whose cause an error wraps holds.
+// What is in no row is internal, and only the log says more.
+var kinds = []kind{
+	{errUnauthorised, http.StatusUnauthorized, "unauthorized",
+		"send Authorization: Bearer with the content of the file operator.token in the server's data directory"},
+	{errNoRoute, http.StatusNotFound, "not_found", "the API is described at " + DocumentPath},
+	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "the API is described at " + DocumentPath},
+	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON as application/json, and a device import as text/csv"},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "only devices:import takes bodies of any length"},
+	{registry.ErrNotFound, http.StatusNotFound, "not_found", "check the spelling; what belongs to another organisation needs that organisation named"},
+	{registry.ErrExists, http.StatusConflict, "already_exists", "choose another name"},
+	{registry.ErrConflict, http.StatusConflict, "conflict", "try again"},
+	{registry.ErrForbidden, http.StatusConflict, "wrong_state", ""},
+	{registry.ErrQuota, http.StatusConflict, "quota_used_up", ""},
+	{context.Canceled, statusClientGone, "cancelled", "the caller went away before the answer"},
+}
+
+// statusClientGone is for the log only: nobody is there to read it.
+const statusClientGone = 499
+
+const partlyHint = "run the same import again: rows that are already in count as unchanged"
+
+// describe turns an error into its answer.
+func describe(err error) (int, ErrorView) {
+	status, view := describeCause(err)
+	if errors.Is(err, errPartly) {
+		view.Code, view.Hint = "import_incomplete", partlyHint
+	}
+	return status, view
+}
+
+func describeCause(err error) (int, ErrorView) {
+	var input *registry.InvalidError
+	if errors.As(err, &input) {
+		return http.StatusBadRequest, ErrorView{Code: "invalid_input", Message: err.Error()}
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.cause) {
+			return k.status, ErrorView{Code: k.code, Message: err.Error(), Hint: k.hint}
+		}
+	}
+	return http.StatusInternalServerError, ErrorView{Code: "internal", Message: "the server could not do this",
+		Hint: "its log says why, under the request id"}
+}
+
+// invalid is an error in the caller's input.
+func invalid(format string, args ...any) error {
+	return &registry.InvalidError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// fail answers with an error. Refusals are the caller's to see and logged
+// without detail; what the server has to answer for is logged in full.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, view := describe(err)
+	if status >= http.StatusInternalServerError {
+		a.Log.ErrorContext(r.Context(), "operator request failed", "request", a.RequestID(r), "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	a.answer(w, r, status, ErrorBody{view})
+}
+
+// answer writes a JSON document.
+func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, view any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(view); err != nil {
+		a.Log.DebugContext(r.Context(), "answer not delivered", "request", a.RequestID(r), "error", err)
+	}
+}

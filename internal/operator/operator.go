@@ -1,0 +1,180 @@
+// Package operator is the HTTP API by which operators run a Hallmark server:
+// organisations, products, devices, API clients, licences and the audit
+// record. It turns JSON into calls of the registry and results into JSON; the
+// rules are the registry's.
+//
+// The API is described by an OpenAPI 3 document, kept by hand in openapi.json
+// and served at [DocumentPath]; tests hold both against each other. [Client]
+// speaks the API for the command line.
+package operator
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// Prefix is where the API lives; every route begins with it.
+const Prefix = "/api/v1"
+
+// DocumentPath is where the OpenAPI document is served, without a token.
+const DocumentPath = "/api/openapi.json"
+
+// Options configures New.
+type Options struct {
+	Registry *registry.Registry
+	// TokenHash is the SHA-256 of the operator token, which itself is not kept.
+	TokenHash [sha256.Size]byte
+	Log       *slog.Logger
+	// RequestID returns the id under which a request is logged and audited.
+	RequestID func(*http.Request) string
+}
+
+// New returns the handler of everything below Prefix, and of DocumentPath. It
+// wants paths as the client sent them, with nothing stripped.
+func New(o Options) http.Handler {
+	a := &api{Options: o, mux: http.NewServeMux()}
+	for _, rt := range routes {
+		a.mux.Handle(rt.method+" "+Prefix+rt.path, a.handler(rt))
+	}
+	a.mux.HandleFunc("GET "+DocumentPath, serveDocument)
+	return a
+}
+
+type api struct {
+	Options
+	mux *http.ServeMux
+}
+
+// route is one operation. Its handler returns what to answer with status; a
+// route whose status is 0 writes its answer itself.
+type route struct {
+	method, path string
+	status       int
+	// query names the parameters that the operation reads; any other is refused,
+	// because a misspelt filter would quietly choose everything.
+	query  []string
+	handle func(*call) (any, error)
+}
+
+// orgOnly are the query parameters of operations that have no others.
+var orgOnly = []string{"org"}
+
+var routes = []route{
+	{"GET", "/orgs", http.StatusOK, nil, listOrgs},
+	{"POST", "/orgs", http.StatusCreated, nil, createOrg},
+
+	{"GET", "/products", http.StatusOK, orgOnly, listProducts},
+	{"POST", "/products", http.StatusCreated, orgOnly, createProduct},
+	{"GET", "/products/{product_key}", http.StatusOK, orgOnly, getProduct},
+	{"PATCH", "/products/{product_key}", http.StatusOK, orgOnly, updateProduct},
+	{"POST", "/products/{product_key}/devices:import", http.StatusOK, orgOnly, importDevices},
+
+	{"GET", "/devices", http.StatusOK, []string{"org", "product", "state", "prefix", "after", "limit"}, listDevices},
+	{"GET", "/devices:export", 0, []string{"org", "product", "state", "prefix", "format"}, exportDevices},
+	{"GET", "/devices/{device}", http.StatusOK, orgOnly, getDevice},
+	{"DELETE", "/devices/{device}", http.StatusOK, orgOnly, deleteDevice},
+	{"POST", "/devices/{device}/suspend", http.StatusOK, orgOnly, suspendDevice},
+	{"POST", "/devices/{device}/resume", http.StatusOK, orgOnly, resumeDevice},
+	{"POST", "/devices/{device}/discard", http.StatusOK, orgOnly, discardDevice},
+	{"POST", "/devices/{device}/rekey", http.StatusOK, orgOnly, rekeyDevice},
+
+	{"GET", "/clients", http.StatusOK, orgOnly, listClients},
+	{"POST", "/clients", http.StatusCreated, orgOnly, createClient},
+	{"POST", "/clients/{client_id}/enable", http.StatusOK, orgOnly, enableClient},
+	{"POST", "/clients/{client_id}/disable", http.StatusOK, orgOnly, disableClient},
+	{"DELETE", "/clients/{client_id}", http.StatusOK, orgOnly, deleteClient},
+
+	{"GET", "/licences", http.StatusOK, []string{"org", "product", "device", "ends_before", "limit"}, listLicences},
+	{"GET", "/licences/summary", http.StatusOK, orgOnly, summariseLicences},
+
+	{"GET", "/audit", http.StatusOK, []string{"org", "subject", "action", "before", "limit"}, listAudit},
+	{"GET", "/audit/verify", http.StatusOK, nil, verifyAudit},
+}
+
+// ServeHTTP authenticates before it looks at the path, so that only operators
+// learn what exists.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store") // answers hold secrets
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.URL.Path != DocumentPath && !a.authorised(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="hallmark operator"`)
+		a.fail(w, r, errUnauthorised)
+		return
+	}
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		a.noRoute(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// authorised compares hashes, so that time tells nothing of the token, not
+// even its length.
+func (a *api) authorised(r *http.Request) bool {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return false
+	}
+	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	return subtle.ConstantTimeCompare(hash[:], a.TokenHash[:]) == 1
+}
+
+// noRoute tells a wrong method from a wrong path.
+func (a *api) noRoute(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
+		probe := r.Clone(r.Context())
+		probe.Method = method
+		if _, pattern := a.mux.Handler(probe); pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		a.fail(w, r, errNoRoute)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	a.fail(w, r, errMethod)
+}
+
+// call is one authenticated request on its way through a handler.
+type call struct {
+	*api
+	w     http.ResponseWriter
+	r     *http.Request
+	query query
+	by    audit.Actor
+}
+
+func (a *api) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{api: a, w: w, r: r, by: audit.Actor{Name: "operator", Request: a.RequestID(r)}}
+		view, err := c.run(rt)
+		switch {
+		case err != nil:
+			a.fail(w, r, err)
+		case rt.status != 0:
+			a.answer(w, r, rt.status, view)
+		}
+	})
+}
+
+func (c *call) run(rt route) (any, error) {
+	var err error
+	if c.query, err = parseQuery(c.r, rt.query); err != nil {
+		return nil, err
+	}
+	return rt.handle(c)
+}
+
+// org returns the organisation that the request names, or the first one.
+func (c *call) org() (registry.ID, error) {
+	o, err := c.Registry.Org(c.r.Context(), c.query.get("org"))
+	return o.ID, err
+}

@@ -10,7 +10,7 @@ const (
 	benchChallenge = "55B83408399FA660F05C82E4F25333DC"
 )
 
-// benchKeys makes one key per algorithm.
+// benchKey makes a key per algorithm.
 func benchKey(b *testing.B, a Algorithm) PrivateKey {
 	b.Helper()
 	key, err := GeneratePrivateKey(rand.Reader, a)

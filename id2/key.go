@@ -32,7 +32,9 @@ var (
 // call. It is not changed after construction and safe for concurrent use. The
 // zero value verifies and encrypts nothing.
 //
-// Printing a Key with package fmt shows its algorithm only.
+// Printing a Key with package fmt shows its algorithm only; but fmt reads the
+// unexported fields of structs by reflection, so one that holds a Key there must
+// not be printed.
 type Key struct {
 	algorithm Algorithm
 	secret    [32]byte // the first KeySize bytes, for symmetric algorithms

@@ -62,6 +62,12 @@ func TestSignAndVerify(t *testing.T) {
 			if err != nil || !public.Verify(h, msg, signature) {
 				t.Fatalf("%v: own signature refused, %v", h, err)
 			}
+			checkTampered(t, public, AuthCode{Hash: h, Signature: signature}, msg)
+			for _, fill := range []byte{0, 1, 0xff} {
+				if public.Verify(h, msg, bytes.Repeat([]byte{fill}, len(signature))) {
+					t.Errorf("%v: accepted a signature of %#x", h, fill)
+				}
+			}
 			if h == a.NativeHash() && len(signature) != want {
 				t.Errorf("%d bytes, want %d", len(signature), want)
 			}

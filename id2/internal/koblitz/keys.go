@@ -1,6 +1,8 @@
 package koblitz
 
 import (
+	"crypto/hmac"
+	"crypto/sha512"
 	"io"
 	"math/big"
 )
@@ -108,17 +110,24 @@ func (c *Curve) GenerateKey(rand io.Reader) (*PrivateKey, error) {
 	return c.NewPrivateKey(d.Bytes())
 }
 
-// randomScalar draws a scalar in [1, n). Sixteen bytes more than needed keep the
-// bias of the reduction below 2⁻¹²⁰.
+// randomScalar draws a scalar in [1, n).
 func (c *Curve) randomScalar(rand io.Reader) (*big.Int, error) {
-	b := make([]byte, c.orderSize+16)
+	b := make([]byte, c.orderSize+biasBytes)
 	if _, err := io.ReadFull(rand, b); err != nil {
 		return nil, err
 	}
+	return c.scalar(b), nil
+}
+
+// biasBytes more than an order has keep the bias of scalar below 2⁻¹²⁰.
+const biasBytes = 16
+
+// scalar maps uniform bytes to a scalar in [1, n).
+func (c *Curve) scalar(b []byte) *big.Int {
 	one := big.NewInt(1)
 	limit := new(big.Int).Sub(c.n, one)
 	v := new(big.Int).SetBytes(b)
-	return v.Add(v.Mod(v, limit), one), nil
+	return v.Add(v.Mod(v, limit), one)
 }
 
 // Public returns the public key.
@@ -130,13 +139,18 @@ func (k *PrivateKey) Bytes() []byte {
 }
 
 // Sign returns the ECDSA signature R ‖ S of the digest, each half of the field's
-// size, with a nonce drawn from rand.
+// size. The nonce comes from rand, the key and the digest together: one from a
+// source that repeats itself would give the key away.
 func (k *PrivateKey) Sign(rand io.Reader, digest []byte) ([]byte, error) {
+	entropy := make([]byte, sha512.Size)
 	for {
-		nonce, err := k.public.curve.randomScalar(rand)
-		if err != nil {
+		if _, err := io.ReadFull(rand, entropy); err != nil {
 			return nil, err
 		}
+		mac := hmac.New(sha512.New, k.Bytes())
+		mac.Write(entropy)
+		mac.Write(digest)
+		nonce := k.public.curve.scalar(mac.Sum(nil)[:k.public.curve.orderSize+biasBytes])
 		if signature, ok := k.signWith(nonce, digest); ok {
 			return signature, nil
 		}

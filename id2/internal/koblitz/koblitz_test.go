@@ -208,6 +208,18 @@ func TestRandomFailure(t *testing.T) {
 	}
 }
 
+// TestRepeatedRandom: two digests signed with the same random bytes must not
+// share R, or their difference would give the key away.
+func TestRepeatedRandom(t *testing.T) {
+	key, _ := Secp256k1.NewPrivateKey([]byte{7})
+	zeros := func() *bytes.Reader { return bytes.NewReader(make([]byte, 64)) }
+	one, err1 := key.Sign(zeros(), bytes.Repeat([]byte{1}, 32))
+	two, err2 := key.Sign(zeros(), bytes.Repeat([]byte{2}, 32))
+	if err1 != nil || err2 != nil || bytes.Equal(one[:32], two[:32]) {
+		t.Errorf("%x, %x, %v, %v", one, two, err1, err2)
+	}
+}
+
 // TestDecred compares secp256k1 with an independent implementation: public
 // keys, shared secrets, and signatures both ways.
 func TestDecred(t *testing.T) {

@@ -58,13 +58,16 @@ const answerTimeout = time.Minute
 // maxAnswer bounds what a JSON answer may take in memory.
 const maxAnswer = 64 << 20
 
-// call sends one JSON request and reads its JSON answer into the value into.
-func (c *Client) call(ctx context.Context, method, path string, q url.Values, body, into any) error {
+// fetch sends one JSON request and returns its JSON answer.
+func fetch[T any](ctx context.Context, c *Client, method, path string, q url.Values, body any) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	return c.callPatiently(ctx, method, path, q, body, into)
+	var out T
+	err := c.callPatiently(ctx, method, path, q, body, &out)
+	return out, err
 }
 
+// callPatiently is fetch without a time limit.
 func (c *Client) callPatiently(ctx context.Context, method, path string, q url.Values, body, into any) error {
 	var content io.Reader
 	if body != nil {

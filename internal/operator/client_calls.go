@@ -10,14 +10,12 @@ import (
 
 // Orgs lists organisations.
 func (c *Client) Orgs(ctx context.Context) (OrgList, error) {
-	var out OrgList
-	return out, c.withoutOrg().call(ctx, http.MethodGet, "/orgs", nil, nil, &out)
+	return fetch[OrgList](ctx, c.withoutOrg(), http.MethodGet, "/orgs", nil, nil)
 }
 
 // CreateOrg makes an organisation.
 func (c *Client) CreateOrg(ctx context.Context, s OrgSpec) (Org, error) {
-	var out Org
-	return out, c.withoutOrg().call(ctx, http.MethodPost, "/orgs", nil, s, &out)
+	return fetch[Org](ctx, c.withoutOrg(), http.MethodPost, "/orgs", nil, s)
 }
 
 // withoutOrg is for operations above any organisation.
@@ -29,26 +27,22 @@ func (c *Client) withoutOrg() *Client {
 
 // Products lists products.
 func (c *Client) Products(ctx context.Context) (ProductList, error) {
-	var out ProductList
-	return out, c.call(ctx, http.MethodGet, "/products", nil, nil, &out)
+	return fetch[ProductList](ctx, c, http.MethodGet, "/products", nil, nil)
 }
 
 // CreateProduct makes a product; only this answer shows its secret.
 func (c *Client) CreateProduct(ctx context.Context, s ProductSpec) (CreatedProduct, error) {
-	var out CreatedProduct
-	return out, c.call(ctx, http.MethodPost, "/products", nil, s, &out)
+	return fetch[CreatedProduct](ctx, c, http.MethodPost, "/products", nil, s)
 }
 
 // Product returns a product.
 func (c *Client) Product(ctx context.Context, key string) (Product, error) {
-	var out Product
-	return out, c.call(ctx, http.MethodGet, "/products/"+url.PathEscape(key), nil, nil, &out)
+	return fetch[Product](ctx, c, http.MethodGet, "/products/"+url.PathEscape(key), nil, nil)
 }
 
 // UpdateProduct changes a product's settings.
 func (c *Client) UpdateProduct(ctx context.Context, key string, change ProductChange) (Product, error) {
-	var out Product
-	return out, c.call(ctx, http.MethodPatch, "/products/"+url.PathEscape(key), nil, change, &out)
+	return fetch[Product](ctx, c, http.MethodPatch, "/products/"+url.PathEscape(key), nil, change)
 }
 
 // ImportDevices streams CSV to the server and returns when all of it is in.
@@ -62,7 +56,8 @@ func (c *Client) ImportDevices(ctx context.Context, product string, csv io.Reade
 	// A refusal (wrong token, unknown product) comes before the file is sent,
 	// which may be long, instead of breaking the connection in the middle of it.
 	req.Header.Set("Expect", "100-continue")
-	return out, c.roundTrip(req, &out)
+	err = c.roundTrip(req, &out)
+	return out, err
 }
 
 // DeviceQuery chooses devices; "" and 0 choose all.
@@ -96,8 +91,7 @@ func count(n int) string {
 
 // Devices returns one page of devices.
 func (c *Client) Devices(ctx context.Context, q DeviceQuery) (DeviceList, error) {
-	var out DeviceList
-	return out, c.call(ctx, http.MethodGet, "/devices", q.values(), nil, &out)
+	return fetch[DeviceList](ctx, c, http.MethodGet, "/devices", q.values(), nil)
 }
 
 // ExportDevices streams all devices that the query chooses, as "csv" or
@@ -119,8 +113,7 @@ func (c *Client) ExportDevices(ctx context.Context, q DeviceQuery, format string
 
 // Device finds a device by its id2 or asset id.
 func (c *Client) Device(ctx context.Context, name string) (Device, error) {
-	var out Device
-	return out, c.call(ctx, http.MethodGet, devicePath(name), nil, nil, &out)
+	return fetch[Device](ctx, c, http.MethodGet, devicePath(name), nil, nil)
 }
 
 // An id2 may hold any printable character, so it is escaped.
@@ -128,32 +121,27 @@ func devicePath(name string) string { return "/devices/" + url.PathEscape(name) 
 
 // ChangeDevice does one of "suspend", "resume" and "discard".
 func (c *Client) ChangeDevice(ctx context.Context, name, action string) (Device, error) {
-	var out Device
-	return out, c.call(ctx, http.MethodPost, devicePath(name)+"/"+action, nil, nil, &out)
+	return fetch[Device](ctx, c, http.MethodPost, devicePath(name)+"/"+action, nil, nil)
 }
 
 // RekeyDevice gives a device another key of its algorithm.
 func (c *Client) RekeyDevice(ctx context.Context, name string, key KeySpec) (Device, error) {
-	var out Device
-	return out, c.call(ctx, http.MethodPost, devicePath(name)+"/rekey", nil, key, &out)
+	return fetch[Device](ctx, c, http.MethodPost, devicePath(name)+"/rekey", nil, key)
 }
 
 // DeleteDevice removes a device.
 func (c *Client) DeleteDevice(ctx context.Context, name string) (DeletedDevice, error) {
-	var out DeletedDevice
-	return out, c.call(ctx, http.MethodDelete, devicePath(name), nil, nil, &out)
+	return fetch[DeletedDevice](ctx, c, http.MethodDelete, devicePath(name), nil, nil)
 }
 
 // APIClients lists API clients.
 func (c *Client) APIClients(ctx context.Context) (ClientList, error) {
-	var out ClientList
-	return out, c.call(ctx, http.MethodGet, "/clients", nil, nil, &out)
+	return fetch[ClientList](ctx, c, http.MethodGet, "/clients", nil, nil)
 }
 
 // CreateAPIClient makes an API client; only this answer shows its secret.
 func (c *Client) CreateAPIClient(ctx context.Context, s ClientSpec) (CreatedClient, error) {
-	var out CreatedClient
-	return out, c.call(ctx, http.MethodPost, "/clients", nil, s, &out)
+	return fetch[CreatedClient](ctx, c, http.MethodPost, "/clients", nil, s)
 }
 
 // SetAPIClientDisabled switches an API client off or on.
@@ -162,14 +150,12 @@ func (c *Client) SetAPIClientDisabled(ctx context.Context, id string, disabled b
 	if disabled {
 		action = "/disable"
 	}
-	var out ClientStanding
-	return out, c.call(ctx, http.MethodPost, "/clients/"+url.PathEscape(id)+action, nil, nil, &out)
+	return fetch[ClientStanding](ctx, c, http.MethodPost, "/clients/"+url.PathEscape(id)+action, nil, nil)
 }
 
 // DeleteAPIClient removes an API client.
 func (c *Client) DeleteAPIClient(ctx context.Context, id string) (DeletedClient, error) {
-	var out DeletedClient
-	return out, c.call(ctx, http.MethodDelete, "/clients/"+url.PathEscape(id), nil, nil, &out)
+	return fetch[DeletedClient](ctx, c, http.MethodDelete, "/clients/"+url.PathEscape(id), nil, nil)
 }
 
 // LicenceQuery chooses licences; "" and 0 choose all.
@@ -182,15 +168,13 @@ type LicenceQuery struct {
 
 // Licences lists licences.
 func (c *Client) Licences(ctx context.Context, q LicenceQuery) (LicenceList, error) {
-	var out LicenceList
 	v := compact(map[string]string{"product": q.Product, "device": q.Device, "ends_before": q.EndsBefore, "limit": count(q.Limit)})
-	return out, c.call(ctx, http.MethodGet, "/licences", v, nil, &out)
+	return fetch[LicenceList](ctx, c, http.MethodGet, "/licences", v, nil)
 }
 
 // LicenceSummary tells per product how many licences are used and left.
 func (c *Client) LicenceSummary(ctx context.Context) (LicenceSummary, error) {
-	var out LicenceSummary
-	return out, c.call(ctx, http.MethodGet, "/licences/summary", nil, nil, &out)
+	return fetch[LicenceSummary](ctx, c, http.MethodGet, "/licences/summary", nil, nil)
 }
 
 // AuditQuery chooses events; "" and 0 choose all.
@@ -203,13 +187,13 @@ type AuditQuery struct {
 
 // Audit lists the audit record, of every organisation unless the client has one.
 func (c *Client) Audit(ctx context.Context, q AuditQuery) (AuditList, error) {
-	var out AuditList
 	v := compact(map[string]string{"subject": q.Subject, "action": q.Action, "before": q.Before, "limit": count(q.Limit)})
-	return out, c.call(ctx, http.MethodGet, "/audit", v, nil, &out)
+	return fetch[AuditList](ctx, c, http.MethodGet, "/audit", v, nil)
 }
 
 // VerifyAudit walks the audit chain.
 func (c *Client) VerifyAudit(ctx context.Context) (AuditCheck, error) {
 	var out AuditCheck
-	return out, c.withoutOrg().callPatiently(ctx, http.MethodGet, "/audit/verify", nil, nil, &out)
+	err := c.withoutOrg().callPatiently(ctx, http.MethodGet, "/audit/verify", nil, nil, &out)
+	return out, err
 }

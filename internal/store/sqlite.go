@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	_ "modernc.org/sqlite" // the embedded engine
 
@@ -40,13 +41,17 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close(), lock.Close())
 	}
-	w := newWriter(write)
+	conn, err := write.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close(), lock.Close())
+	}
+	w := newWriter(conn)
 	return &Store{
 		read: read, writer: w, engine: sqliteEngine, now: o.Now, random: o.Random,
-		close: func() error {
+		close: sync.OnceValue(func() error {
 			w.close()
-			return errors.Join(read.Close(), write.Close(), lock.Close())
-		},
+			return errors.Join(conn.Close(), read.Close(), write.Close(), lock.Close())
+		}),
 	}, nil
 }
 

@@ -22,7 +22,7 @@ type Store struct {
 	engine engine
 	now    func() time.Time
 	random io.Reader
-	close  func() error
+	close  func() error // made to run once
 
 	deviceByID2 *sql.Stmt
 }

@@ -11,7 +11,7 @@ import (
 // of an embedded database shares its fsync. Each caller's part runs in a
 // savepoint of its own, so that one failing part does not touch the others.
 type writer struct {
-	db       *sql.DB
+	conn     *sql.Conn
 	requests chan *writeRequest
 	closing  chan struct{} // closed by close: nobody may ask any more
 	stopped  chan struct{} // closed by loop when it is done
@@ -29,8 +29,8 @@ const maxGroup = 256
 
 var errClosed = errors.New("the store is closed")
 
-func newWriter(db *sql.DB) *writer {
-	w := &writer{db: db, requests: make(chan *writeRequest),
+func newWriter(conn *sql.Conn) *writer {
+	w := &writer{conn: conn, requests: make(chan *writeRequest),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	go w.loop()
 	return w
@@ -92,9 +92,9 @@ func (w *writer) gather(group []*writeRequest) []*writeRequest {
 
 // commit runs a group and sets each request's error.
 func (w *writer) commit(group []*writeRequest) {
-	tx, err := w.db.Begin()
+	tx, err := w.conn.BeginTx(context.Background(), nil)
 	if err != nil {
-		failAll(group, fmt.Errorf("begin: %w", err))
+		w.abandon(group, fmt.Errorf("begin: %w", err))
 		return
 	}
 	for _, req := range group {
@@ -102,18 +102,31 @@ func (w *writer) commit(group []*writeRequest) {
 			continue
 		}
 		if err := runPart(tx, req, len(group) == 1); err != nil {
-			failAll(group, errors.Join(err, tx.Rollback()))
+			w.abandon(group, errors.Join(err, tx.Rollback()))
 			return
 		}
 	}
 	if len(group) == 1 && group[0].err != nil {
 		if err := tx.Rollback(); err != nil {
-			group[0].err = errors.Join(group[0].err, err)
+			w.abandon(group, err)
 		}
 		return
 	}
 	if err := tx.Commit(); err != nil {
-		failAll(group, fmt.Errorf("commit: %w", err))
+		w.abandon(group, fmt.Errorf("commit: %w", err))
+	}
+}
+
+// abandon tells everybody of a group that nothing of it is known to be done; a
+// part that had failed by itself keeps its own error. A commit or rollback that
+// failed may have left the transaction open, in which the next one could not
+// begin: it is ended here.
+func (w *writer) abandon(group []*writeRequest, err error) {
+	_, _ = w.conn.ExecContext(context.Background(), `ROLLBACK`) // fails when there is nothing to end
+	for _, req := range group {
+		if req.err == nil {
+			req.err = err
+		}
 	}
 }
 
@@ -135,14 +148,4 @@ func runPart(tx *sql.Tx, req *writeRequest, alone bool) error {
 	}
 	_, err := tx.Exec(`RELEASE SAVEPOINT part`)
 	return err
-}
-
-// failAll tells everybody of a group that nothing of it is known to be done.
-// A part that had failed by itself keeps its own error.
-func failAll(group []*writeRequest, err error) {
-	for _, req := range group {
-		if req.err == nil {
-			req.err = err
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -46,7 +47,8 @@ func (e *Env) locate() (address, tokenFile string, err error) {
 			tokenFile = filepath.Join(e.Data, "operator.token")
 		}
 	}
-	address, tokenFile = orEnv(address, "HALLMARK_SERVER"), orEnv(tokenFile, "HALLMARK_TOKEN_FILE")
+	address = cmp.Or(address, os.Getenv("HALLMARK_SERVER"))
+	tokenFile = cmp.Or(tokenFile, os.Getenv("HALLMARK_TOKEN_FILE"))
 	switch {
 	case address == "":
 		return "", "", usage("which server? give --data DIR on its own machine, else --server URL and --token-file FILE (or HALLMARK_SERVER and HALLMARK_TOKEN_FILE)")
@@ -56,18 +58,11 @@ func (e *Env) locate() (address, tokenFile string, err error) {
 	return address, tokenFile, nil
 }
 
-func orEnv(value, name string) string {
-	if value != "" {
-		return value
-	}
-	return os.Getenv(name)
-}
-
 // runningServer is what a server leaves in its data directory: where it was
 // last started. It may be gone since.
 type runningServer struct {
-	URL string `json:"url"`
-	PID int    `json:"pid"`
+	URL      string `json:"url"`
+	AdminURL string `json:"admin_url"` // of the operator API, where it has an address of its own
 }
 
 func runningAddress(dir string) (string, error) {
@@ -83,7 +78,7 @@ func runningAddress(dir string) (string, error) {
 	if err := json.Unmarshal(text, &s); err != nil || s.URL == "" {
 		return "", withHint(fmt.Errorf("%s does not name a server", path), "start it anew with hallmark serve --data %s", dir)
 	}
-	return s.URL, nil
+	return cmp.Or(s.AdminURL, s.URL), nil
 }
 
 // transport trusts the system's authorities, or the one that --ca-cert names.

@@ -1,6 +1,10 @@
 package httpd
 
-import "math/rand/v2"
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+)
 
 // newRequestID returns an upper-case random UUID, the form of the vendor's
 // RequestId. It names a request and protects nothing.
@@ -22,4 +26,21 @@ func newRequestID() string {
 		n++
 	}
 	return string(b[:])
+}
+
+type requestIDKey struct{}
+
+// RequestID returns the id of a request that came through a Handler, or "".
+func RequestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// withRequestID gives a request its id and tells it to the caller.
+func withRequestID(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := newRequestID()
+		w.Header()["X-Acs-Request-Id"] = []string{id}
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
 }

@@ -35,31 +35,29 @@ type Options struct {
 // Handler routes requests. It is made by New.
 type Handler struct {
 	id2   *id2Door
-	other *http.ServeMux
+	other http.Handler
 }
 
 // New returns the handler of the public listener.
 func New(o Options) *Handler {
-	h := &Handler{id2: newID2Door(o), other: http.NewServeMux()}
-	h.other.HandleFunc("GET /healthz", healthz)
-	h.other.HandleFunc("GET /readyz", readyz(o.Ready))
-	if o.Operator != nil {
-		h.other.Handle("/api/", o.Operator)
-	}
-	if o.MetricsHandler != nil {
-		h.other.Handle("GET /metrics", o.MetricsHandler)
-	}
-	return h
+	return &Handler{id2: newID2Door(o), other: newOther(o)}
 }
 
 // NewAdmin returns the handler of a separate admin listener.
-func NewAdmin(o Options) http.Handler {
+func NewAdmin(o Options) http.Handler { return newOther(o) }
+
+// newOther routes what is not a door.
+func newOther(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", readyz(o.Ready))
-	mux.Handle("/api/", o.Operator)
-	mux.Handle("GET /metrics", o.MetricsHandler)
-	return mux
+	if o.Operator != nil {
+		mux.Handle("/api/", o.Operator)
+	}
+	if o.MetricsHandler != nil {
+		mux.Handle("GET /metrics", o.MetricsHandler)
+	}
+	return withRequestID(mux)
 }
 
 // ServeHTTP sends the id2 door's one path past the router: it is the hot one.

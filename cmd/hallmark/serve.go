@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/httpd"
+	"github.com/hallmark-id/hallmark/internal/server"
+)
+
+// ServeCmd runs the server.
+type ServeCmd struct {
+	Listen       string `placeholder:"ADDR" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
+	AdminListen  string `placeholder:"ADDR" help:"Serve the operator API and the metrics here instead of on the public address."`
+	PprofListen  string `placeholder:"ADDR" help:"Serve profiles on this loopback address."`
+	Store        string `placeholder:"URL" help:"sqlite:FILE; hallmark.db in the data directory if not given."`
+	RootKeyFile  string `placeholder:"FILE" help:"The key that seals all secrets, made at the first start; root.key in the data directory if not given. Keep a copy apart from the data."`
+	ReadyFile    string `placeholder:"FILE" help:"Write the base URL here once the server answers."`
+	TLSCert      string `placeholder:"FILE" help:"Certificate chain, PEM."`
+	TLSKey       string `placeholder:"FILE" help:"Private key of the certificate, PEM."`
+	InsecureHTTP bool   `help:"Allow plain HTTP on an address that others can reach, as behind a proxy that speaks TLS."`
+
+	ChallengeLifetime time.Duration `default:"5m" help:"How long a challenge may be answered."`
+	GatewaySkew       time.Duration `default:"15m" help:"How far a request's timestamp may be from the clock."`
+	StringlyJSON      bool          `help:"Answer the id2 door's JSON with every value as text, as the vendor's samples print it."`
+	FailureRate       float64       `default:"100" help:"Failed requests per second and address before it is slowed down; 0 for no bound."`
+	ClientRate        float64       `help:"Requests per second and API client; 0 for no bound."`
+	CacheEntries      int           `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
+
+	LogFormat string `enum:"text,json" default:"text" help:"text or json."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	AccessLog bool   `help:"Log a line for every request; never its parameters."`
+}
+
+// Help is shown by hallmark serve --help.
+func (*ServeCmd) Help() string {
+	return `The first start makes the store, the root key and the operator token in the data directory.
+
+  hallmark serve --data /var/lib/hallmark
+  hallmark product create --data /var/lib/hallmark --name pump --algorithm aes128`
+}
+
+// drainTimeout is how long requests under way may take at the end.
+const drainTimeout = 30 * time.Second
+
+// Run serves until the context ends.
+func (c *ServeCmd) Run(ctx context.Context, env *Env) error {
+	if env.Data == "" {
+		return usage("serve needs --data DIR, where it keeps everything")
+	}
+	log := c.logger(env)
+	s, err := server.Start(ctx, c.config(env, log))
+	if err != nil {
+		return err
+	}
+	log.Info("hallmark serves", "url", s.URL(), "data", env.Data)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: finishing the requests under way")
+	case err = <-s.Failed():
+		err = fmt.Errorf("a listener ended: %w", err)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if stopErr := s.Shutdown(drain); err == nil {
+		err = stopErr
+	}
+	return err
+}
+
+func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
+	return server.Config{
+		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
+		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
+		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log,
+		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate},
+	}
+}
+
+func (c *ServeCmd) logger(env *Env) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong has checked it
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(env.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(env.Stderr, o))
+}

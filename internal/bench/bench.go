@@ -1,0 +1,172 @@
+// Package bench measures what the server costs: the CPU time of the server's
+// process for each request, next to that of a bare net/http hello in the same
+// run, which is the steady figure on a machine whose speed is not.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/operator"
+)
+
+// Config says how much to measure.
+type Config struct {
+	// Requests is the number of requests of each measurement.
+	Requests int
+	// Connections is how many ask at once.
+	Connections int
+	// Devices is how many devices take turns.
+	Devices int
+	// Dir takes the servers' data; empty means a temporary directory.
+	Dir string
+	// Progress gets a line for each step.
+	Progress io.Writer
+}
+
+// Row is one measurement.
+type Row struct {
+	Name string `json:"name"`
+	// CPU is the server's CPU time for each request, in microseconds, and
+	// TimesHello that figure over the bare hello's.
+	CPU        float64 `json:"cpu_us"`
+	TimesHello float64 `json:"times_hello"`
+	Rate       float64 `json:"requests_per_second"`
+	P50        float64 `json:"p50_us"`
+	P99        float64 `json:"p99_us"`
+	Max        float64 `json:"max_us"`
+	// Goal and Limit are DESIGN §7's, in times hello; 0 where it has none.
+	Goal  float64 `json:"goal,omitempty"`
+	Limit float64 `json:"limit,omitempty"`
+}
+
+// Report is the outcome of a run.
+type Report struct {
+	Requests    int   `json:"requests"`
+	Connections int   `json:"connections"`
+	Devices     int   `json:"devices"`
+	Rows        []Row `json:"rows"`
+}
+
+// Failed reports whether a figure is past its limit.
+func (r *Report) Failed() bool {
+	for _, row := range r.Rows {
+		if row.Limit > 0 && row.TimesHello > row.Limit {
+			return true
+		}
+	}
+	return false
+}
+
+// measurement is what is asked of a server, ready before the clock runs.
+type measurement struct {
+	name        string
+	goal, limit float64
+	on          *process
+	prepare     func() ([]request, error)
+}
+
+// Run starts a bare hello and a server, each in a process of its own, and
+// measures them one after the other.
+func Run(ctx context.Context, c Config) (report Report, err error) {
+	dir := c.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "hallmark-bench-"); err != nil {
+			return report, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	hello, err := start(ctx, dir, "bench", "hello-server")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, hello.stop()) }()
+	data := filepath.Join(dir, "data")
+	server, err := start(ctx, dir, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	f, err := newFleet(ctx, server, data, c)
+	if err != nil {
+		return report, err
+	}
+	report = Report{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices}
+	for _, m := range f.measurements(hello) {
+		fmt.Fprintf(c.Progress, "measuring %s …\n", m.name)
+		row, err := m.run(ctx, c)
+		if err != nil {
+			return report, fmt.Errorf("%s: %w", m.name, err)
+		}
+		report.add(row)
+	}
+	return report, nil
+}
+
+// warmUp is the share of requests that are sent before the clock runs.
+const warmUp = 10
+
+func (m *measurement) run(ctx context.Context, c Config) (Row, error) {
+	requests, err := m.prepare()
+	if err != nil {
+		return Row{}, err
+	}
+	warm := len(requests) / warmUp
+	if _, err := drive(ctx, m.on.address(), c.Connections, requests[:warm]); err != nil {
+		return Row{}, err
+	}
+	before, err := m.on.cpu()
+	if err != nil {
+		return Row{}, err
+	}
+	load, err := drive(ctx, m.on.address(), c.Connections, requests[warm:])
+	if err != nil {
+		return Row{}, err
+	}
+	after, err := m.on.cpu()
+	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	return Row{Name: m.name, Goal: m.goal, Limit: m.limit, CPU: us(after-before) / float64(load.Requests),
+		Rate: float64(load.Requests) / load.Wall.Seconds(), P50: us(load.P50), P99: us(load.P99), Max: us(load.Max)}, err
+}
+
+// add appends a row; the first one is the yardstick.
+func (r *Report) add(row Row) {
+	r.Rows = append(r.Rows, row)
+	last := &r.Rows[len(r.Rows)-1]
+	last.TimesHello = row.CPU / r.Rows[0].CPU
+}
+
+// Print writes the report as a table for people.
+func (r *Report) Print(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "what\tserver CPU/request\t× hello\tgoal\tlimit\trequests/s\tp50\tp99\t")
+	bound := func(v float64) string {
+		if v == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.1f", v)
+	}
+	for _, row := range r.Rows {
+		fmt.Fprintf(t, "%s\t%.1f µs\t%.2f\t%s\t%s\t%.0f\t%.0f µs\t%.0f µs\t\n", row.Name, row.CPU, row.TimesHello,
+			bound(row.Goal), bound(row.Limit), row.Rate, row.P50, row.P99)
+	}
+	_ = t.Flush()
+	fmt.Fprintf(w, "%d requests a row over %d connections, %d devices, closed loop; client and server share this machine.\n",
+		r.Requests, r.Connections, r.Devices)
+}
+
+func listenLoopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+
+// operatorClient talks to the operator API of a server started on data.
+func operatorClient(server *process, data string) (*operator.Client, error) {
+	token, err := os.ReadFile(filepath.Join(data, "operator.token"))
+	return operator.NewClient(operator.ClientOptions{URL: server.url, Token: strings.TrimSpace(string(token))}), err
+}

@@ -1,0 +1,120 @@
+// Package server puts the parts together: it opens the store, the keyring and
+// the guard, starts the listeners and the background work, and takes them down
+// again in order. The serve command, the demo and the tests all start it here.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/httpd"
+)
+
+// Config says how to run a server. DataDir is needed; the zero value of every
+// other field is a default.
+type Config struct {
+	// DataDir holds what the server keeps between starts.
+	DataDir string
+	// Store is "sqlite:FILE"; empty means hallmark.db in DataDir.
+	Store string
+	// RootKeyFile is the owner's key; empty means root.key in DataDir.
+	RootKeyFile string
+
+	// Listen is the public address, 127.0.0.1:8080 by default.
+	Listen string
+	// AdminListen moves the operator API and the metrics to their own address.
+	AdminListen string
+	// PprofListen serves profiles, on a loopback address only.
+	PprofListen string
+	// TLSCert and TLSKey are PEM files.
+	TLSCert, TLSKey string
+	// InsecureHTTP allows plain HTTP on an address others can reach.
+	InsecureHTTP bool
+	// ReadyFile is written with the base URL once the server answers.
+	ReadyFile string
+
+	// ChallengeLifetime is how long a challenge may be answered, 5 minutes by default.
+	ChallengeLifetime time.Duration
+	// CacheEntries bounds the cached devices.
+	CacheEntries int
+	// JournalRecords bounds the live records of the replay journal.
+	JournalRecords int
+	// AccessLog writes a line for every request.
+	AccessLog bool
+	ID2       httpd.ID2Options
+
+	Log *slog.Logger
+	// Now is the clock, time.Now by default.
+	Now func() time.Time
+}
+
+// Default settings.
+const (
+	DefaultListen            = "127.0.0.1:8080"
+	DefaultChallengeLifetime = 5 * time.Minute
+	DefaultSkew              = 15 * time.Minute
+	DefaultFailureRate       = 100
+	DefaultNonces            = 2_000_000
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.DataDir == "" {
+		return c, errors.New("a data directory is needed: --data DIR")
+	}
+	setDefault(&c.Listen, DefaultListen)
+	setDefault(&c.Store, "sqlite:"+filepath.Join(c.DataDir, "hallmark.db"))
+	setDefault(&c.RootKeyFile, filepath.Join(c.DataDir, "root.key"))
+	setDefault(&c.ChallengeLifetime, DefaultChallengeLifetime)
+	setDefault(&c.ID2.Skew, DefaultSkew)
+	setDefault(&c.ID2.Nonces, DefaultNonces)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, c.check()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Lifetimes of a challenge that make sense: longer ones only help a thief.
+const (
+	minChallengeLifetime = time.Second
+	maxChallengeLifetime = 24 * time.Hour
+)
+
+func (c *Config) check() error {
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	case c.ChallengeLifetime < minChallengeLifetime || c.ChallengeLifetime > maxChallengeLifetime:
+		return fmt.Errorf("the challenge lifetime must be %v to %v", minChallengeLifetime, maxChallengeLifetime)
+	case c.PprofListen != "" && !httpd.IsLoopback(c.PprofListen):
+		return errors.New("profiles show memory: --pprof-listen takes a loopback address only")
+	}
+	for _, address := range []string{c.Listen, c.AdminListen} {
+		if address != "" && c.TLSCert == "" && !c.InsecureHTTP && !httpd.IsLoopback(address) {
+			return fmt.Errorf("%s can be reached by others and would speak plain HTTP: give --tls-cert and --tls-key, or --insecure-http if a proxy in front of it speaks TLS", address)
+		}
+	}
+	return nil
+}
+
+// databaseFile returns the SQLite file of the store setting.
+func (c *Config) databaseFile() (string, error) {
+	path, ok := strings.CutPrefix(c.Store, "sqlite:")
+	if !ok || path == "" {
+		return "", fmt.Errorf("--store %q is not understood: sqlite:FILE is needed", c.Store)
+	}
+	return filepath.Abs(path)
+}

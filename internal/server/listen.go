@@ -1,0 +1,148 @@
+package server
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/durable"
+	"github.com/hallmark-id/hallmark/internal/httpd"
+	"github.com/hallmark-id/hallmark/internal/operator"
+)
+
+// Names of the files in the data directory that commands look for.
+const (
+	TokenFile = "operator.token"
+	StateFile = "server.json"
+)
+
+// State is the content of StateFile: where the server on a data directory
+// answers.
+type State struct {
+	URL      string    `json:"url"`
+	AdminURL string    `json:"admin_url"`
+	PID      int       `json:"pid"`
+	Started  time.Time `json:"started"`
+}
+
+type listener struct {
+	net.Listener
+	server *http.Server
+	url    string
+}
+
+// listen starts all listeners.
+func (s *Server) listen() error {
+	c := &s.config
+	metrics, handler := s.newMetrics()
+	o := httpd.Options{Registry: s.registry, Authn: s.authn, Metrics: metrics, Log: c.Log, Now: c.Now, Ready: s.ready,
+		AccessLog: c.AccessLog, ID2: c.ID2}
+	admin := o
+	admin.Operator = operator.New(operator.Options{Registry: s.registry, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
+	admin.MetricsHandler = operator.RequireToken(s.token, handler)
+	if c.AdminListen == "" {
+		o = admin
+	}
+	public, err := s.serve(c.Listen, httpd.New(o))
+	if err != nil {
+		return err
+	}
+	s.url = public.url
+	if c.AdminListen != "" {
+		if _, err := s.serve(c.AdminListen, httpd.NewAdmin(admin)); err != nil {
+			return err
+		}
+	}
+	if c.PprofListen != "" {
+		return s.servePprof()
+	}
+	return nil
+}
+
+func (s *Server) serve(address string, h http.Handler) (*listener, error) {
+	tcp, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l := &listener{Listener: tcp, server: httpd.NewServer(h, s.config.Log), url: "http://" + tcp.Addr().String()}
+	s.listeners = append(s.listeners, l)
+	if s.config.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.config.TLSCert, s.config.TLSKey)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("TLS certificate: %w", err), tcp.Close())
+		}
+		l.Listener = tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
+		l.url = "https://" + tcp.Addr().String()
+	}
+	go func() {
+		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	return l, nil
+}
+
+// servePprof serves profiles in plain HTTP: the address is this machine's own.
+func (s *Server) servePprof() error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	tcp, err := net.Listen("tcp", s.config.PprofListen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s.listeners = append(s.listeners, &listener{Listener: tcp, server: srv})
+	go func() { _ = srv.Serve(tcp) }()
+	s.config.Log.Info("profiles are served", "url", "http://"+tcp.Addr().String()+"/debug/pprof/")
+	return nil
+}
+
+// announce tells where the server answers: first to commands, then to who
+// waits for the ready file.
+func (s *Server) announce() error {
+	state := State{URL: s.url, AdminURL: s.AdminURL(), PID: os.Getpid(), Started: s.config.Now().UTC()}
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(s.stateFile(), append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	if s.config.ReadyFile == "" {
+		return nil
+	}
+	return durable.WriteFile(s.config.ReadyFile, []byte(s.url+"\n"), 0o644)
+}
+
+// withdraw removes the state file, unless another server has replaced it.
+func (s *Server) withdraw() error {
+	text, err := os.ReadFile(s.stateFile())
+	var state State
+	if err != nil || json.Unmarshal(text, &state) != nil || state.URL != s.url {
+		return nil
+	}
+	return os.Remove(s.stateFile())
+}
+
+func (s *Server) stateFile() string { return filepath.Join(s.config.DataDir, StateFile) }
+
+// URL is the base URL of the public listener.
+func (s *Server) URL() string { return s.url }
+
+// AdminURL is the base URL of the operator API.
+func (s *Server) AdminURL() string {
+	if s.config.AdminListen != "" {
+		return s.listeners[1].url
+	}
+	return s.url
+}

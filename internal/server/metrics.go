@@ -1,0 +1,32 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hallmark-id/hallmark/internal/httpd"
+)
+
+// newMetrics makes the metrics of this server and the handler that shows them.
+func (s *Server) newMetrics() (*httpd.Metrics, http.Handler) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+	}
+	gauge("hallmark_replay_live_records", "Timestamp codes held by the replay journal.",
+		func() float64 { return float64(s.journal.Live()) })
+	gauge("hallmark_replay_floor_seconds", "Timestamp codes at or before this time (seconds since 1970) are refused.",
+		func() float64 { return float64(s.journal.Floor().UnixMilli()) / 1000 })
+	counter("hallmark_replay_records_total", "Timestamp codes written to the replay journal.",
+		func() float64 { return float64(s.journal.Stats().Records) })
+	counter("hallmark_replay_syncs_total", "Syncs of the replay journal; records per sync is the size of its groups.",
+		func() float64 { return float64(s.journal.Stats().Syncs) })
+	return httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}

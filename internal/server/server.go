@@ -1,0 +1,243 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/durable"
+	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/store"
+)
+
+// Server is a running server.
+type Server struct {
+	config   Config
+	store    *store.Store
+	ring     *keyring.Ring
+	journal  *replay.Journal
+	registry *registry.Registry
+	authn    *authn.Service
+	token    [sha256.Size]byte // hash of the operator token
+
+	listeners  []*listener
+	url        string
+	background sync.WaitGroup
+	stop       context.CancelFunc // ends the background work
+	sealError  atomic.Pointer[error]
+	failed     chan error // a listener that ended by itself
+}
+
+// Start opens everything and answers requests when it returns. Shutdown must
+// be called on the server it returns.
+func Start(ctx context.Context, config Config) (*Server, error) {
+	c, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, failed: make(chan error, 4), stop: func() {}}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.announce(); err != nil {
+		return nil, errors.Join(err, s.Shutdown(context.Background()))
+	}
+	return s, nil
+}
+
+// open brings up all that lies behind the listeners.
+func (s *Server) open(ctx context.Context) error {
+	c := &s.config
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return err
+	}
+	database, err := c.databaseFile()
+	if err != nil {
+		return err
+	}
+	if s.store, err = store.Open(ctx, store.Options{Path: database, Now: c.Now, Random: rand.Reader}); err != nil {
+		return err
+	}
+	fresh, err := s.openKeyring(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.openJournal(database+".guard", fresh); err != nil {
+		return err
+	}
+	s.registry = registry.New(registry.Options{Store: s.store, Ring: s.ring, Now: c.Now, Random: rand.Reader, CacheEntries: c.CacheEntries})
+	if err := s.registry.EnsureOrg(ctx); err != nil {
+		return err
+	}
+	if err := s.openToken(); err != nil {
+		return err
+	}
+	return s.openAuthn(ctx)
+}
+
+// openKeyring opens the store's keyring, or makes one for a new store. The new
+// root key is on disk before the store learns of it.
+func (s *Server) openKeyring(ctx context.Context) (fresh bool, err error) {
+	var w keyring.Wrapped
+	w.Check, err = s.store.Meta(ctx, "keyring.check")
+	fresh = errors.Is(err, registry.ErrNotFound)
+	if err != nil && !fresh {
+		return false, err
+	}
+	root, err := keyring.ReadOrCreateFile(s.config.RootKeyFile, fresh, rand.Reader)
+	if err != nil {
+		return false, err
+	}
+	if fresh {
+		if s.ring, w, err = keyring.Create(root, rand.Reader); err != nil {
+			return false, err
+		}
+		return true, s.store.SetMeta(ctx, map[string][]byte{"keyring.check": w.Check, "keyring.data_key": w.DataKey})
+	}
+	if w.DataKey, err = s.store.Meta(ctx, "keyring.data_key"); err != nil {
+		return false, err
+	}
+	s.ring, err = keyring.Open(root, w, rand.Reader)
+	return false, err
+}
+
+func (s *Server) openJournal(dir string, fresh bool) (err error) {
+	s.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: dir, Fresh: fresh, Now: s.config.Now,
+		Skew: authn.Skew, MaxLive: s.config.JournalRecords})
+	if err != nil {
+		return fmt.Errorf("replay guard in %s: %w", dir, err)
+	}
+	if floor := s.journal.Floor(); floor.After(s.config.Now()) {
+		s.config.Log.Warn("timestamp auth codes are refused for a while, because the memory of used ones was lost, copied or damaged; challenges work",
+			"until", floor.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// openToken reads the operator token, or makes one.
+func (s *Server) openToken() error {
+	path := filepath.Join(s.config.DataDir, TokenFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		var raw [32]byte
+		if _, err := rand.Read(raw[:]); err != nil {
+			return err
+		}
+		text = []byte(hex.EncodeToString(raw[:]) + "\n")
+		err = durable.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("operator token: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if len(token) < 32 {
+		return fmt.Errorf("operator token: %s is too short to be one; remove it and the next start makes a new one", path)
+	}
+	s.token = sha256.Sum256([]byte(token))
+	return nil
+}
+
+func (s *Server) openAuthn(ctx context.Context) error {
+	epoch, err := s.store.NewEpoch(ctx)
+	if err != nil {
+		return fmt.Errorf("take an epoch: %w", err)
+	}
+	s.authn = authn.New(authn.Options{Registry: s.registry, Ring: s.ring, Journal: s.journal, Epoch: epoch,
+		ChallengeLifetime: s.config.ChallengeLifetime, Now: s.config.Now, Random: rand.Reader, Log: s.config.Log})
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.background.Go(func() { s.authn.Run(work) })
+	s.background.Go(func() { s.sealAudit(work) })
+	return nil
+}
+
+// sealEvery is how long an audit event may wait for its place in the chain.
+const sealEvery = time.Second
+
+func (s *Server) sealAudit(ctx context.Context) {
+	key := s.ring.Derive(registry.AuditKeyPurpose)
+	ticker := time.NewTicker(sealEvery)
+	defer ticker.Stop()
+	for running := true; running; {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			running = false
+		}
+		s.sealPending(context.WithoutCancel(ctx), key)
+	}
+}
+
+func (s *Server) sealPending(ctx context.Context, key [32]byte) {
+	for n := 1; n > 0; {
+		var err error
+		n, err = s.store.SealAudit(ctx, key)
+		if err != nil {
+			s.sealError.Store(&err)
+			s.config.Log.Error("the audit record could not be chained", "error", err)
+			return
+		}
+	}
+	s.sealError.Store(nil)
+}
+
+// ready says why the server cannot serve, or nil.
+func (s *Server) ready(ctx context.Context) error {
+	if err := s.store.Ping(ctx); err != nil {
+		s.config.Log.Error("not ready: the store does not answer", "error", err)
+		return errors.New("the store does not answer")
+	}
+	if s.sealError.Load() != nil {
+		return errors.New("the store cannot be written")
+	}
+	return nil
+}
+
+// Registry gives the demo and tests the domain behind the server.
+func (s *Server) Registry() *registry.Registry { return s.registry }
+
+// Shutdown stops taking requests, finishes those under way, writes what waits
+// to be written and closes everything. It gives up on requests when ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.server.Shutdown(ctx))
+	}
+	errs = append(errs, s.withdraw(), s.close())
+	return errors.Join(errs...)
+}
+
+// Failed delivers the error of a listener that ended by itself.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+func (s *Server) close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.server.Close())
+	}
+	s.stop()
+	s.background.Wait()
+	if s.journal != nil {
+		errs = append(errs, s.journal.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,13 +1,40 @@
-# make build, test, demo, bench, lint: see README.md.
+# The commands of this project; README.md says when to use which.
 
 GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+FUZZTIME ?= 60s
 
-.PHONY: build demo bench
-build:
+.PHONY: build demo test test-go test-interop bench bench-go lint fuzz clean
+
+build: ## bin/hallmark
 	$(GO) build -trimpath -o bin/hallmark ./cmd/hallmark
 
-demo: build
+demo: build ## everything once, narrated, on a temporary store
 	bin/hallmark demo
 
-bench: build
+test: build lint test-go test-interop ## the whole suite
+
+test-go: ## all Go tests under the race detector
+	$(GO) test -race -timeout 20m ./...
+
+test-interop: build ## the vendor's own SDKs against a running server
+	test/interop/run
+
+bench: build ## the server's CPU per request beside a bare net/http hello
 	bin/hallmark bench
+
+bench-go: ## benchmarks of the parts: suites, gateway, guards, import
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint: ## formatting, vet and staticcheck; govulncheck where its database can be reached
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@if [ -n "$(VULN)" ]; then $(GO) run $(GOVULNCHECK) ./...; fi
+
+fuzz: ## every fuzz target for FUZZTIME each
+	GO="$(GO)" test/fuzz $(FUZZTIME)
+
+clean:
+	rm -rf bin

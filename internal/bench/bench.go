@@ -28,6 +28,8 @@ type Config struct {
 	Devices int
 	// Dir takes the servers' data; empty means a temporary directory.
 	Dir string
+	// PprofListen is where the measured server shows its profile, "" for nowhere.
+	PprofListen string
 	// Progress gets a line for each step.
 	Progress io.Writer
 }
@@ -90,7 +92,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, hello.stop()) }()
 	data := filepath.Join(dir, "data")
-	server, err := start(ctx, dir, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error")
+	server, err := start(ctx, dir, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error", "--pprof-listen", c.PprofListen)
 	if err != nil {
 		return report, err
 	}

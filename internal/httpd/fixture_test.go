@@ -1,0 +1,378 @@
+package httpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/openapi"
+)
+
+// clock is a clock that only moves when told to. It begins at a full second,
+// the precision of a gateway timestamp.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// lockedBuffer takes log lines of many goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// lockedRandom is reproducible randomness for keys and credentials, so that
+// requests signed in one process are good in another.
+type lockedRandom struct {
+	mu sync.Mutex
+	r  *rand.ChaCha8
+}
+
+func newRandom(seed byte) *lockedRandom { return &lockedRandom{r: rand.NewChaCha8([32]byte{seed})} }
+
+func (l *lockedRandom) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(p)
+}
+
+var operatorActor = audit.Actor{Name: "operator"}
+
+// fixture is a whole server behind the door, on a real store.
+type fixture struct {
+	t       testing.TB
+	clock   *clock
+	dir     string
+	random  *lockedRandom
+	store   *store.Store
+	reg     *registry.Registry
+	journal *replay.Journal
+	authn   *authn.Service
+	log     lockedBuffer
+	handler *Handler
+	server  *httptest.Server
+
+	org        registry.ID
+	client     registry.Client
+	secret     string
+	credential *openapi.Credential
+	serial     int
+}
+
+// settings are what tests change of the fixture.
+type settings struct {
+	id2     ID2Options
+	access  bool
+	maxLive int
+}
+
+func newFixture(t testing.TB, change func(*settings)) *fixture {
+	t.Helper()
+	s := settings{id2: ID2Options{Skew: 15 * time.Minute, Nonces: 100_000}}
+	if change != nil {
+		change(&s)
+	}
+	f := &fixture{t: t, clock: &clock{t: time.Unix(1_700_000_000, 0)}, dir: t.TempDir(), random: newRandom(1)}
+	ring, _, err := keyring.Create(keyring.RootKey{1}, f.random)
+	f.must(err)
+	f.store, err = store.Open(context.Background(), store.Options{Path: f.database(), Now: f.clock.Now, Random: f.random})
+	f.must(err)
+	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: true, Now: f.clock.Now,
+		Skew: authn.Skew, MaxLive: s.maxLive})
+	f.must(err)
+	epoch, err := f.store.NewEpoch(context.Background())
+	f.must(err)
+	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	f.reg = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
+	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Journal: f.journal, Epoch: epoch,
+		ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
+	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
+		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})
+	f.server = httptest.NewUnstartedServer(nil)
+	f.server.Config = NewServer(f.handler, log)
+	f.server.Start()
+	t.Cleanup(f.stop)
+	f.org = f.newOrg("factory")
+	f.client, f.secret = f.newClient(f.org, registry.ClientSpec{Door: registry.DoorID2, Name: "back end"})
+	f.credential = openapi.NewCredential(f.client.ID, f.secret)
+	return f
+}
+
+func (f *fixture) database() string { return filepath.Join(f.dir, "h.db") }
+
+func (f *fixture) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) stop() {
+	f.server.Close()
+	if err := errors.Join(f.journal.Close(), f.store.Close()); err != nil {
+		f.t.Error(err)
+	}
+}
+
+func (f *fixture) newOrg(name string) registry.ID {
+	f.t.Helper()
+	org, err := f.reg.CreateOrg(context.Background(), name, operatorActor)
+	f.must(err)
+	return org.ID
+}
+
+func (f *fixture) newClient(org registry.ID, spec registry.ClientSpec) (registry.Client, string) {
+	f.t.Helper()
+	c, secret, err := f.reg.CreateClient(context.Background(), org, spec, operatorActor)
+	f.must(err)
+	return c, secret
+}
+
+// otherCredential makes a client and returns its credential.
+func (f *fixture) otherCredential(org registry.ID, spec registry.ClientSpec) *openapi.Credential {
+	f.t.Helper()
+	c, secret := f.newClient(org, spec)
+	return openapi.NewCredential(c.ID, secret)
+}
+
+// product makes a product; change may set more than its name and algorithm.
+func (f *fixture) product(org registry.ID, a id2.Algorithm, change func(*registry.ProductSpec)) registry.Product {
+	f.t.Helper()
+	spec := registry.ProductSpec{Name: "pump " + a.String(), Algorithm: a, Quota: registry.Unlimited}
+	if change != nil {
+		change(&spec)
+	}
+	p, _, err := f.reg.CreateProduct(context.Background(), org, spec, operatorActor)
+	f.must(err)
+	return p
+}
+
+// testDevice is a device as the field has it.
+type testDevice struct {
+	f       *fixture
+	org     registry.ID
+	id      string
+	product registry.Product
+	key     id2.PrivateKey
+	serial  int
+}
+
+func (f *fixture) device(p registry.Product) *testDevice {
+	f.t.Helper()
+	key, err := id2.GeneratePrivateKey(f.random, p.Algorithm)
+	f.must(err)
+	f.serial++
+	d := &testDevice{f: f, org: p.Org, id: fmt.Sprintf("%024X", f.serial), product: p, key: key}
+	public := key.Public()
+	column, value := "public_key_pem", `"`+publicPEM(public.Bytes())+`"`
+	if p.Algorithm.Symmetric() {
+		column, value = "key_hex", fmt.Sprintf("%x", public.Bytes())
+	}
+	res, err := f.reg.ImportDevices(context.Background(), p.Org, p.Key, strings.NewReader("id2,"+column+"\n"+d.id+","+value+"\n"), operatorActor)
+	f.must(err)
+	if res.Imported != 1 {
+		f.t.Fatalf("import: %+v", res)
+	}
+	return d
+}
+
+// code signs an auth code as the device does.
+func (d *testDevice) code(kind id2.Kind, value, extra string) string {
+	d.f.t.Helper()
+	d.serial++
+	c := id2.AuthCode{Kind: kind, Hash: d.product.Algorithm.NativeHash(), DeviceRandom: fmt.Sprintf("%016X", d.serial), Value: value}
+	var err error
+	c.Signature, err = d.key.Sign(d.f.random, c.Hash, id2.AppendMessage(nil, d.id, c.DeviceRandom, value, []byte(extra)))
+	d.f.must(err)
+	return c.String()
+}
+
+func (d *testDevice) timeCode() string { return d.code(id2.Timestamp, d.stamp(0), "") }
+
+func (d *testDevice) stamp(offset time.Duration) string {
+	return fmt.Sprint(d.f.clock.Now().Add(offset).UnixMilli())
+}
+
+func (d *testDevice) challengeCode() string {
+	d.f.t.Helper()
+	challenge, err := d.f.authn.Challenge(context.Background(), d.org, d.id)
+	d.f.must(err)
+	return d.code(id2.Challenge, challenge, "")
+}
+
+// verifyParams are the parameters of Verify for this device.
+func (d *testDevice) verifyParams(code string) []openapi.Param {
+	return params("ApiVersion", apiVersion, "Id2", d.id, "AuthCode", code, "ProductKey", d.product.Key)
+}
+
+// mutualParams are those of GetServerAuthCodeAndEncryptData.
+func (d *testDevice) mutualParams(code string) []openapi.Param {
+	return params("ApiVersion", apiVersion, "Id2", d.id, "DeviceAuthCode", code, "ProductKey", d.product.Key,
+		"Data", "hello", "DeviceChallenge", "0123456789ABCDEF")
+}
+
+// params makes parameters from names and values in turn.
+func params(pairs ...string) (out []openapi.Param) {
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, openapi.Param{Name: pairs[i], Value: pairs[i+1]})
+	}
+	return out
+}
+
+// with returns the parameters with one set, without it for the value "-".
+func with(list []openapi.Param, name, value string) (out []openapi.Param) {
+	for _, p := range list {
+		if p.Name != name {
+			out = append(out, p)
+		}
+	}
+	if value == "-" {
+		return out
+	}
+	return append(out, openapi.Param{Name: name, Value: value})
+}
+
+// call is a request to be signed; the zero value of most fields is a default.
+type call struct {
+	action     string
+	params     []openapi.Param
+	method     openapi.SignatureMethod // HMAC-SHA1
+	placement  openapi.Placement
+	format     openapi.Format
+	credential *openapi.Credential // the fixture's own
+	nonce      string              // a new one
+	at         time.Time           // now
+	version    string              // 2017-07-07
+}
+
+func (f *fixture) defaults(c call) call {
+	if c.method == 0 {
+		c.method = openapi.HMACSHA1
+	}
+	if c.credential == nil {
+		c.credential = f.credential
+	}
+	if c.nonce == "" {
+		f.serial++
+		c.nonce = fmt.Sprintf("nonce-%d", f.serial)
+	}
+	if c.at.IsZero() {
+		c.at = f.clock.Now()
+	}
+	if c.version == "" {
+		c.version = id2Version
+	}
+	return c
+}
+
+// request signs a call and lays it out.
+func (f *fixture) request(c call) *http.Request {
+	f.t.Helper()
+	c = f.defaults(c)
+	m := openapi.Message{Method: http.MethodPost, Action: c.action, Version: c.version, Format: c.format, Params: c.params, Nonce: c.nonce, Time: c.at}
+	if c.placement == openapi.InQueryGET {
+		m.Method = http.MethodGet
+	}
+	if c.method >= openapi.ACS3HMACSHA256 {
+		return f.requestV3(c, &m)
+	}
+	system, api, err := m.SignV1(c.credential, c.method)
+	f.must(err)
+	all := strings.TrimSuffix(system+"&"+api, "&")
+	if c.placement == openapi.InForm {
+		return f.http(m.Method, "", all, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+	}
+	return f.http(m.Method, all, "", http.Header{})
+}
+
+func (f *fixture) requestV3(c call, m *openapi.Message) *http.Request {
+	f.t.Helper()
+	var body, contentType string
+	switch c.placement {
+	case openapi.InForm:
+		body, contentType, m.Params = openapi.EncodeForm(m.Params), "application/x-www-form-urlencoded", nil
+	case openapi.InJSON:
+		var object []string
+		for _, p := range m.Params {
+			object = append(object, fmt.Sprintf("%q:%q", p.Name, p.Value))
+		}
+		body, contentType, m.Params = "{"+strings.Join(object, ",")+"}", "application/json; charset=utf-8", nil
+	}
+	if c.format == openapi.FormatXML {
+		m.Params = append(m.Params, openapi.Param{Name: "Format", Value: "XML"})
+	}
+	h, err := m.SignV3(c.credential, c.method, f.server.Listener.Addr().String(), contentType, []byte(body))
+	f.must(err)
+	return f.http(m.Method, openapi.EncodeForm(m.Params), body, h)
+}
+
+// http makes a request to the door.
+func (f *fixture) http(method, query, body string, h http.Header) *http.Request {
+	f.t.Helper()
+	r, err := http.NewRequest(method, f.server.URL+"/?"+query, strings.NewReader(body))
+	f.must(err)
+	r.Header = h
+	return r
+}
+
+// send sends a request and reads the answer, which must obey the rules of every
+// answer of the door.
+func (f *fixture) send(r *http.Request) *answer {
+	f.t.Helper()
+	resp, err := f.server.Client().Do(r)
+	f.must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	f.must(err)
+	return readAnswer(f.t, resp.StatusCode, resp.Header, body)
+}
+
+// do signs and sends a call.
+func (f *fixture) do(c call) *answer {
+	f.t.Helper()
+	return f.send(f.request(c))
+}

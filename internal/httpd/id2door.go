@@ -60,7 +60,7 @@ type id2Call struct {
 
 func newID2Door(o Options) *id2Door {
 	d := &id2Door{registry: o.Registry, authn: o.Authn, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
-		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.Now()), limiter: newLimiter(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
+		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: newLimiter(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
 	d.calls.New = func() any { return new(id2Call) }
 	return d
 }
@@ -75,14 +75,17 @@ func (d *id2Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// maxKeptBody bounds the buffers that wait for the next request.
-const maxKeptBody = 16 << 10
+// maxKept bounds the buffers that wait for the next request.
+const maxKept = 16 << 10
 
 func (d *id2Door) release(c *id2Call) {
 	c.Reset()
 	c.client = nil
-	if cap(c.body) > maxKeptBody {
+	if cap(c.body) > maxKept {
 		c.body = nil
+	}
+	if cap(c.out) > maxKept {
+		c.out = nil
 	}
 	d.calls.Put(c)
 }
@@ -164,7 +167,9 @@ func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error)
 		return nil, openapi.ErrActionNotFound
 	}
 	if refusal := d.authenticate(r.Context(), c); refusal != nil {
-		d.limiter.failed(addr)
+		if refusal != openapi.ErrUnavailable { // that is no fault of the caller's
+			d.limiter.failed(addr)
+		}
 		return nil, refusal
 	}
 	if !c.client.AllowsFrom(addr) || !c.client.Allows(c.Action) {

@@ -28,7 +28,7 @@ type limiter struct {
 const maxLimited = 100_000
 
 func newLimiter(failures float64, clientRate float64, now func() time.Time) *limiter {
-	return &limiter{failures: rate.Limit(failures), burst: int(10 * failures), now: now,
+	return &limiter{failures: rate.Limit(failures), burst: max(int(10*failures), 1), now: now,
 		addresses: make(map[netip.Addr]*rate.Limiter), clientRate: rate.Limit(clientRate)}
 }
 

@@ -13,31 +13,36 @@ import (
 // ones that end soonest are forgotten early.
 type nonces struct {
 	seed   maphash.Seed
+	span   int64 // seconds that one list covers
 	shards [nonceShards]nonceShard
 }
 
 const (
 	nonceShards = 64
-	// nonceMinutes is the number of one-minute lists: a nonce lives for at most
-	// twice the window of 15 minutes, and one list is being filled and one emptied.
-	nonceMinutes = 32
+	// nonceLists is the number of lists of a shard. A nonce lives for at most
+	// twice the skew, which nonceSpans lists cover; one more is being filled and
+	// one emptied.
+	nonceLists = nonceSpans + 2
+	nonceSpans = 30
 )
 
-// nonceShard owns a part of the nonces; mu guards all of it.
+// nonceShard owns a part of the nonces; mu guards all of it. Lists are numbered
+// by time in spans; the one of a number is at its remainder.
 type nonceShard struct {
 	mu    sync.Mutex
 	seen  map[uint64]struct{}
-	lists [nonceMinutes][]uint64 // by the minute of their end
-	swept int64                  // the last minute whose list was emptied
+	lists [nonceLists][]uint64 // by the span in which they end
+	swept int64                // the last span whose list was emptied
 	limit int
 	_     [64]byte
 }
 
-func newNonces(limit int, now time.Time) *nonces {
-	n := &nonces{seed: maphash.MakeSeed()}
+// newNonces remembers up to limit nonces, each for at most twice the skew.
+func newNonces(limit int, skew time.Duration, now time.Time) *nonces {
+	n := &nonces{seed: maphash.MakeSeed(), span: max(60, int64((2*skew).Seconds())/nonceSpans+1)}
 	for i := range n.shards {
 		s := &n.shards[i]
-		s.seen, s.limit, s.swept = make(map[uint64]struct{}), limit/nonceShards, now.Unix()/60-1
+		s.seen, s.limit, s.swept = make(map[uint64]struct{}), max(limit/nonceShards, 1), now.Unix()/n.span-1
 	}
 	return n
 }
@@ -54,24 +59,24 @@ func (n *nonces) first(accessKey, nonce string, now, end time.Time) bool {
 	s := &n.shards[key%nonceShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sweep(now.Unix()/60 - 1)
+	s.sweep(now.Unix()/n.span - 1)
 	if _, seen := s.seen[key]; seen {
 		return false
 	}
-	s.seen[key] = struct{}{}
-	minute := min(max(end.Unix()/60, s.swept+1), s.swept+nonceMinutes)
-	list := &s.lists[minute%nonceMinutes]
-	*list = append(*list, key)
-	for m := s.swept + 1; len(s.seen) > s.limit; m++ {
-		s.drop(m)
+	for i := s.swept + 1; len(s.seen) >= s.limit; i++ {
+		s.drop(i)
 	}
+	s.seen[key] = struct{}{}
+	i := min(max(end.Unix()/n.span, s.swept+1), s.swept+nonceLists)
+	list := &s.lists[i%nonceLists]
+	*list = append(*list, key)
 	return true
 }
 
-// sweep forgets the nonces that ended up to a minute.
+// sweep forgets the nonces that ended up to a span.
 func (s *nonceShard) sweep(upTo int64) {
-	if upTo-s.swept > nonceMinutes {
-		s.swept = upTo - nonceMinutes
+	if upTo-s.swept > nonceLists {
+		s.swept = upTo - nonceLists
 	}
 	for s.swept < upTo {
 		s.swept++
@@ -79,8 +84,8 @@ func (s *nonceShard) sweep(upTo int64) {
 	}
 }
 
-func (s *nonceShard) drop(minute int64) {
-	list := &s.lists[minute%nonceMinutes]
+func (s *nonceShard) drop(span int64) {
+	list := &s.lists[span%nonceLists]
 	for _, key := range *list {
 		delete(s.seen, key)
 	}

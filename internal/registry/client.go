@@ -65,7 +65,7 @@ func (c *Client) AllowsFrom(addr netip.Addr) bool {
 	if len(c.Networks) == 0 {
 		return true
 	}
-	addr = addr.Unmap()
+	addr = addr.Unmap().WithZone("") // a prefix holds no address with a zone
 	return slices.ContainsFunc(c.Networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
@@ -125,9 +125,18 @@ func (r *Registry) newClient(org ID, s ClientSpec) (Client, error) {
 		if err != nil {
 			return Client{}, invalid("%q is not a network such as 10.0.0.0/8", n)
 		}
-		c.Networks = append(c.Networks, p.Masked())
+		c.Networks = append(c.Networks, unmapped(p))
 	}
 	return c, nil
+}
+
+// unmapped returns the network in the form that AllowsFrom compares: one of
+// IPv4 addresses written as IPv6 would hold none.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
 }
 
 func clientBinding(id string) string { return "clients/secret/" + id }

@@ -47,6 +47,13 @@ func (p *process) kill() {
 	p.killed = true
 }
 
+// failAfter makes the operation after the next n fail.
+func (p *process) failAfter(n int, m mode) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failAt, p.mode = len(p.log)+n, m
+}
+
 // ops returns the operations so far.
 func (p *process) ops() []string {
 	p.mu.Lock()

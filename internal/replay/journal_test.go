@@ -341,6 +341,38 @@ func TestExpiryDuringSpend(t *testing.T) {
 	spend(t, j, 1, at, ErrStale)
 }
 
+// TestFloorIsReadUnderLock has a replay wait for its shard while the writer
+// drops the key from it.
+func TestFloorIsReadUnderLock(t *testing.T) {
+	c := newClock()
+	o := options(t, c)
+	asked := make(chan struct{}, 100)
+	o.Now = func() time.Time {
+		asked <- struct{}{}
+		return c.now()
+	}
+	j := mustOpen(t, o)
+	at := c.now()
+	spend(t, j, 1, at, nil)
+	for len(asked) > 0 {
+		<-asked
+	}
+	sh := j.set.shard(keyOf(1))
+	sh.mu.Lock()
+	answer := make(chan error)
+	go func() { answer <- j.Spend(context.Background(), keyOf(1), at) }()
+	<-asked
+	for range 1000 { // let it go as far as it can
+		runtime.Gosched()
+	}
+	j.floor.Store(at.UnixMilli())
+	delete(sh.keys, keyOf(1))
+	sh.mu.Unlock()
+	if err := <-answer; err != ErrStale {
+		t.Errorf("Spend = %v, want %v", err, ErrStale)
+	}
+}
+
 // TestKeysLeaveMemory lets segments expire and looks at what is held.
 func TestKeysLeaveMemory(t *testing.T) {
 	c, disk := newClock(), newDisk()

@@ -49,6 +49,7 @@ func newModel(t *rapid.T) *model {
 
 // start opens the journal and checks what it says it found.
 func (m *model) start(t *rapid.T) {
+	m.ceiling = max(m.ceiling, m.c.now().Add(-modelSkew).UnixMilli())
 	m.proc = newProcess(m.disk)
 	m.o.FS = m.proc
 	j, err := OpenJournal(m.o)
@@ -160,10 +161,8 @@ func (m *model) events() map[string]func(*rapid.T) {
 			// Some operation from here on fails; the process ends of it.
 			// A sync that fails halfway is left out: what it leaves in
 			// memory alone may be taken for damage one start later.
-			m.proc.mu.Lock()
-			m.proc.failAt = len(m.proc.log) + rapid.IntRange(0, 40).Draw(t, "operations")
-			m.proc.mode = mode(rapid.IntRange(0, int(modes)-2).Draw(t, "mode"))
-			m.proc.mu.Unlock()
+			how := mode(rapid.IntRange(0, int(modes)-2).Draw(t, "mode"))
+			m.proc.failAfter(rapid.IntRange(0, 40).Draw(t, "operations"), how)
 			for range 20 {
 				m.next++
 				at := m.c.now()

@@ -333,6 +333,60 @@ func TestEveryBitMatters(t *testing.T) {
 	}
 }
 
+// TestDamageAfterKill flips a bit in each record of a segment that was being
+// appended to. Only the last batch can pass for torn.
+func TestDamageAfterKill(t *testing.T) {
+	for n := range 3 {
+		c := newClock()
+		o := options(t, c)
+		j, kill := startKilled(t, o)
+		for n := range 3 {
+			spend(t, j, n+10, c.now(), nil)
+		}
+		kill()
+		path := filepath.Join(o.Dir, segmentName(1))
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot(data, n)[5] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.Fresh = false
+		if n < 2 {
+			wantReset(t, o, c, "damaged")
+			continue
+		}
+		j = mustOpen(t, o)
+		if got := j.Opening(); got != (Opening{Records: 2, Torn: recordSize}) {
+			t.Errorf("Opening = %+v", got)
+		}
+	}
+}
+
+// TestFloorNeverFalls loses the memory twice, with the clock set back between.
+func TestFloorNeverFalls(t *testing.T) {
+	c := newClock()
+	o := options(t, c)
+	o.Fresh = false
+	j := wantReset(t, o, c, "missing")
+	floor := j.Floor()
+	j.Close()
+	j, kill := startKilled(t, o)
+	c.advance(10*time.Minute + time.Millisecond)
+	spend(t, j, 10, c.now(), nil)
+	kill()
+	c.advance(-time.Hour)
+	if err := os.Remove(filepath.Join(o.Dir, segmentName(2))); err != nil {
+		t.Fatal(err)
+	}
+	j = mustOpen(t, o)
+	if got := j.Opening().Reset; got == "" || !j.Floor().Equal(floor) {
+		t.Errorf("Reset = %q, Floor = %v, want %v", got, j.Floor(), floor)
+	}
+}
+
 // TestDamageKeepsFutureRecords accepts codes while the clock is far ahead. What
 // can be read of them is kept when the rest is lost.
 func TestDamageKeepsFutureRecords(t *testing.T) {

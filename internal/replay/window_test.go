@@ -32,6 +32,7 @@ func TestWindow(t *testing.T) {
 		{call{0, 0, 100}, ErrSpent, 2},
 		{call{4, 6, 106}, nil, 3}, // of a page that was dropped, but later
 		{call{4, 6, 106}, ErrSpent, 3},
+		{call{0, 0, 100}, ErrSpent, 3}, // its page is back, its bit is not
 		{call{1<<32 - 1, 60, 150}, ErrSpent, 3},
 		{call{1 << 31, 1<<32 - 1, 1<<32 - 1}, nil, 1},
 		{call{1 << 31, 1<<32 - 1, 1<<32 - 1}, ErrSpent, 1},

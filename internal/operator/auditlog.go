@@ -55,31 +55,33 @@ func listAudit(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	if f.Limit, err = c.query.limit(); err != nil {
+	limit, err := c.query.limit()
+	if err != nil {
 		return nil, err
 	}
+	f.Limit = min(limit+1, registry.MaxPage) // one more, to see whether there is more
 	if f.Before, err = c.query.instant("before"); err != nil {
 		return nil, err
 	}
 	events, err := c.Registry.AuditEvents(c.r.Context(), f)
-	events, next := cutPage(events, f.Limit)
+	next := registry.Instant(0)
+	if len(events) == f.Limit {
+		events, next = cutPage(events, limit)
+	}
 	return AuditList{Events: views(events, viewEvent), NextBefore: next.String()}, err
 }
 
-// cutPage ends a full page where the clock moves: the next page begins before
-// an instant, and events that share one must not fall between two pages. A
-// page that is all one instant is left whole.
+// cutPage ends a page where the clock moves: the next page begins before an
+// instant, and events that share one must not fall between two pages. Where a
+// whole page is one instant, those past the limit are passed over.
 func cutPage(events []audit.Sealed, limit int) ([]audit.Sealed, registry.Instant) {
-	if len(events) < limit {
-		return events, 0
-	}
 	last := events[len(events)-1].At
 	n := len(events)
 	for n > 0 && events[n-1].At == last {
 		n--
 	}
 	if n == 0 {
-		return events, registry.Instant(last)
+		return events[:min(limit, len(events))], registry.Instant(last)
 	}
 	return events[:n], registry.Instant(last + 1)
 }

@@ -19,6 +19,7 @@ type BenchRunCmd struct {
 	Requests    int    `default:"100000" help:"Requests of each measurement."`
 	Connections int    `default:"64" help:"Connections that ask at once."`
 	Devices     int    `default:"1000" help:"Devices that take turns."`
+	Only        string `placeholder:"TEXT" help:"Measure only what has this in its name."`
 	Check       bool   `help:"Exit 1 when a figure is past its limit."`
 	PprofListen string `placeholder:"ADDR" help:"Where the measured server shows its profile, a loopback address."`
 }
@@ -38,7 +39,7 @@ func (c *BenchRunCmd) Run(ctx context.Context, env *Env) error {
 	if c.Requests < 100 || c.Connections < 1 || c.Devices < 1 {
 		return usage("at least 100 requests, 1 connection and 1 device are needed")
 	}
-	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices, PprofListen: c.PprofListen, Progress: env.Stderr})
+	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices, PprofListen: c.PprofListen, Only: c.Only, Progress: env.Stderr})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	Dir string
 	// PprofListen is where the measured server shows its profile, "" for nowhere.
 	PprofListen string
+	// Only keeps the measurements whose name contains it; the yardstick stays.
+	Only string
 	// Progress gets a line for each step.
 	Progress io.Writer
 }
@@ -102,7 +104,10 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		return report, err
 	}
 	report = Report{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices}
-	for _, m := range f.measurements(hello) {
+	for i, m := range f.measurements(hello) {
+		if i > 0 && !strings.Contains(m.name, c.Only) {
+			continue
+		}
 		fmt.Fprintf(c.Progress, "measuring %s …\n", m.name)
 		row, err := m.run(ctx, c)
 		if err != nil {

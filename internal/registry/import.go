@@ -89,8 +89,10 @@ func clip(s string) string {
 	return s
 }
 
-// importBatch is how many rows go into one transaction.
-const importBatch = 2000
+// importBatch is how many rows go into one transaction. The assets of a batch
+// are neighbours at a random place: the places spread evenly over a store's
+// ranges, and each batch touches few pages of it.
+const importBatch = 1 << 12
 
 // importRow is one row of the file on its way in.
 type importRow struct {
@@ -140,7 +142,9 @@ func (r *Registry) prepareBatches(ctx context.Context, p *Product, rows *importR
 	for {
 		batch, err := rows.next(importBatch)
 		if len(batch) > 0 {
-			r.prepare(p, batch)
+			if err := r.prepare(p, batch); err != nil {
+				return err
+			}
 			select {
 			case out <- batch:
 			case <-ctx.Done():
@@ -157,21 +161,27 @@ func (r *Registry) prepareBatches(ctx context.Context, p *Product, rows *importR
 }
 
 // prepare checks, parses and seals the rows of a batch on all cores.
-func (r *Registry) prepare(p *Product, batch []importRow) {
+func (r *Registry) prepare(p *Product, batch []importRow) error {
+	first, err := NewID(r.random)
+	if err != nil {
+		return err
+	}
+	first &^= importBatch - 1
 	var wg sync.WaitGroup
 	parts := runtime.GOMAXPROCS(0)
 	for i := range parts {
-		part := batch[i*len(batch)/parts : (i+1)*len(batch)/parts]
+		from, to := i*len(batch)/parts, (i+1)*len(batch)/parts
 		wg.Go(func() {
-			for j := range part {
-				part[j].err = r.prepareRow(p, &part[j])
+			for j := from; j < to; j++ {
+				batch[j].err = r.prepareRow(p, &batch[j], first+ID(j))
 			}
 		})
 	}
 	wg.Wait()
+	return nil
 }
 
-func (r *Registry) prepareRow(p *Product, row *importRow) error {
+func (r *Registry) prepareRow(p *Product, row *importRow, asset ID) error {
 	if row.err != nil {
 		return row.err
 	}
@@ -183,10 +193,6 @@ func (r *Registry) prepareRow(p *Product, row *importRow) error {
 	}
 	var err error
 	if row.key, err = row.text.parse(p.Algorithm); err != nil {
-		return err
-	}
-	asset, err := NewID(r.random)
-	if err != nil {
 		return err
 	}
 	row.row = DeviceRow{Device: Device{Asset: asset, Org: p.Org, ID2: row.id2, Product: p.Key, Name: row.name,

@@ -39,8 +39,8 @@ type DeviceStore interface {
 	DeviceByAsset(ctx context.Context, org ID, asset ID) (DeviceRow, error)
 	// Devices returns a page in the order of assets; now tells expired from active.
 	Devices(ctx context.Context, org ID, f DeviceFilter, now Instant) ([]Device, error)
-	// InsertDevices adds the rows whose id2 and device key are new. It returns
-	// the asset ids of those it added.
+	// InsertDevices adds the rows whose id2 and device key are new; their asset
+	// ids must be. It returns the asset ids of those it added.
 	InsertDevices(ctx context.Context, rows []DeviceRow, e audit.Event) (added map[ID]bool, err error)
 	// DevicesByID2 returns those of the named devices that exist.
 	DevicesByID2(ctx context.Context, org ID, ids []string) ([]DeviceRow, error)

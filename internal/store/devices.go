@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -90,39 +91,97 @@ func stateCondition(q *query, state registry.State, now registry.Instant) {
 // no device.
 var errNothingAdded = errors.New("nothing added")
 
-const insertDevice = `INSERT INTO devices (asset, org, id2, product_key, name, device_key, algorithm, key, created)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
+// insertChunk is how many devices one INSERT takes: most of its cost is not
+// in the rows.
+const insertChunk = 64
+
+// insertText returns an INSERT of n devices.
+func (e *engine) insertText(n int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO devices (asset, org, id2, product_key, name, device_key, algorithm, key, created) VALUES `)
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for column := range 9 {
+			b.WriteString(map[bool]string{true: "(", false: ", "}[column == 0] + e.parameter(9*i+column+1))
+		}
+		b.WriteByte(')')
+	}
+	b.WriteString(` ON CONFLICT DO NOTHING`)
+	return b.String()
+}
 
 // InsertDevices implements registry.DeviceStore.
 func (s *Store) InsertDevices(ctx context.Context, rows []registry.DeviceRow, e audit.Event) (map[registry.ID]bool, error) {
 	var added map[registry.ID]bool
-	err := s.writeAudited(ctx, e, func(tx *sql.Tx) error {
-		added = make(map[registry.ID]bool, len(rows))
-		stmt, err := tx.Prepare(insertDevice)
-		if err != nil {
-			return err
+	err := s.writeAudited(ctx, e, func(tx *sql.Tx) (err error) {
+		if added, err = s.insertDevices(tx, rows); err == nil && len(added) == 0 {
+			err = errNothingAdded
 		}
-		defer stmt.Close()
-		for i := range rows {
-			d := &rows[i]
-			n, err := affected(stmt.Exec(int64(d.Asset), int64(d.Org), nullable(d.ID2), d.Product, d.Name,
-				nullable(d.DeviceKey), int64(d.Algorithm), d.Key, int64(d.Created)))
-			if err != nil {
-				return err
-			}
-			if n == 1 {
-				added[d.Asset] = true
-			}
-		}
-		if len(added) == 0 {
-			return errNothingAdded
-		}
-		return nil
+		return err
 	})
-	if err == errNothingAdded {
+	if errors.Is(err, errNothingAdded) {
 		err = nil
 	}
 	return added, err
+}
+
+func (s *Store) insertDevices(tx *sql.Tx, rows []registry.DeviceRow) (map[registry.ID]bool, error) {
+	added := make(map[registry.ID]bool, len(rows))
+	whole, err := tx.Prepare(s.engine.insertText(insertChunk))
+	if err != nil {
+		return nil, err
+	}
+	defer whole.Close()
+	for len(rows) > 0 {
+		chunk := rows[:min(len(rows), insertChunk)]
+		rows = rows[len(chunk):]
+		var n int64
+		if len(chunk) == insertChunk {
+			n, err = affected(whole.Exec(deviceArgs(chunk)...))
+		} else {
+			n, err = affected(tx.Exec(s.engine.insertText(len(chunk)), deviceArgs(chunk)...))
+		}
+		if err == nil {
+			err = noteAdded(tx, chunk, n, added)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return added, nil
+}
+
+func deviceArgs(rows []registry.DeviceRow) []any {
+	args := make([]any, 0, 9*len(rows))
+	for i := range rows {
+		d := &rows[i]
+		args = append(args, int64(d.Asset), int64(d.Org), nullable(d.ID2), d.Product, d.Name, nullable(d.DeviceKey),
+			int64(d.Algorithm), d.Key, int64(d.Created))
+	}
+	return args
+}
+
+// noteAdded notes which rows of a chunk are in. When not all n are, it looks
+// for their assets, which are new and so nobody else's.
+func noteAdded(tx *sql.Tx, chunk []registry.DeviceRow, n int64, added map[registry.ID]bool) error {
+	for i := range chunk {
+		asset := chunk[i].Asset
+		if n == int64(len(chunk)) {
+			added[asset] = true
+			continue
+		}
+		var found int64
+		err := tx.QueryRow(`SELECT count(*) FROM devices WHERE asset = $1 AND id2 = $2`, asset, chunk[i].ID2).Scan(&found)
+		if err != nil {
+			return err
+		}
+		if found == 1 {
+			added[asset] = true
+		}
+	}
+	return nil
 }
 
 // nullable keeps "" out of unique columns.

@@ -17,9 +17,15 @@ import (
 // engine holds the few words in which the engines differ.
 type engine struct {
 	replace *strings.Replacer // placeholders of the migrations
+	// parameter is the nth parameter of a statement that has very many of them;
+	// all others write $1, $2, which every engine reads.
+	parameter func(n int) string
 }
 
-var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY KEY", "{bytes}", "BLOB")}
+// SQLite looks up the name of each numbered parameter in a list, which takes
+// long in a statement of hundreds; a plain ? has no name.
+var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY KEY", "{bytes}", "BLOB"),
+	parameter: func(int) string { return "?" }}
 
 // readers is how many connections read at once.
 const readers = 8

@@ -113,7 +113,8 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := dump(t, s)
-	stale, foreign := testDevice(1), testDevice(2)
+	stale, foreign, again := testDevice(1), testDevice(2), testDevice(1)
+	again.Asset = 900
 	foreign.Org = 2
 	for name, c := range map[string]struct {
 		do   func() error
@@ -129,7 +130,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 		"unknown client":      {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
 		"foreign client":      {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
 		"unknown product":     {func() error { return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, event) }, registry.ErrNotFound},
-		"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1)}, event); return err }, nil},
+		"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
 		"usage of an unknown": {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
 	} {
 		if err := c.do(); !errors.Is(err, c.want) {

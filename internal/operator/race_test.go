@@ -3,4 +3,4 @@
 package operator_test
 
 // The embedded database is some ten times slower under the race detector.
-func init() { manyDevices = 20_000 }
+func init() { manyDevices = 6000 }

@@ -202,7 +202,7 @@ func watchHeap(t *testing.T) func() uint64 {
 func TestBrokenImportCanBeRunAgain(t *testing.T) {
 	s := newServer(t)
 	pk := s.product("lamp", "aes128")
-	const devices, broken = 5000, 3500
+	const devices, broken = 3000, 2600
 	cut := &generator{end: devices, breakAt: broken, broken: s.waitForDevices}
 	if _, err := s.client().ImportDevices(context.Background(), pk, cut); err == nil {
 		t.Fatal("the broken upload passed")
@@ -325,10 +325,19 @@ func TestExportMatchesList(t *testing.T) {
 func TestBrokenExportIsSeen(t *testing.T) {
 	s := newServer(t)
 	pk := s.product("lamp", "aes128")
-	if _, err := s.client().ImportDevices(context.Background(), pk, &generator{end: 12_000}); err != nil {
+	if _, err := s.client().ImportDevices(context.Background(), pk, &generator{end: 4000}); err != nil {
 		t.Fatal(err)
 	}
-	stream, err := s.client().ExportDevices(context.Background(), operator.DeviceQuery{}, "ndjson")
+	// A small window, so that the server cannot be done before the store fails.
+	narrow := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(8 << 10)
+		}
+		return conn, err
+	}}
+	c := operator.NewClient(operator.ClientOptions{URL: s.url, Token: token, Transport: narrow})
+	stream, err := c.ExportDevices(context.Background(), operator.DeviceQuery{}, "ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,17 @@ type cache[K comparable, V any] struct {
 	own    func(K) K
 	shards [cacheShards]cacheShard[K, V]
 	// all is raised by invalidateAll; entries loaded under an older value are absent.
-	all atomic.Uint64
+	all atomic.Uint32
 }
 
 const cacheShards = 64
 
 // cacheShard owns a part of the keys; mu guards every field.
 type cacheShard[K comparable, V any] struct {
-	mu    sync.Mutex
-	index map[K]int32
+	mu sync.Mutex
+	// index finds the slot of a key by its hash: keys are large, and kept in the
+	// slot already. Of two keys with one hash the later one has the place.
+	index map[uint64]int32
 	slots []cacheSlot[K, V]
 	hand  int
 	limit int
@@ -40,30 +42,31 @@ type cacheShard[K comparable, V any] struct {
 type cacheSlot[K comparable, V any] struct {
 	key   K
 	value V
-	all   uint64
+	all   uint32
 	used  bool // read since the hand last passed
 }
 
 func newCache[K comparable, V any](entries int, own func(K) K, load func(context.Context, K) (V, error)) *cache[K, V] {
 	c := &cache[K, V]{seed: maphash.MakeSeed(), own: own, load: load}
 	for i := range c.shards {
-		c.shards[i].index = make(map[K]int32)
+		c.shards[i].index = make(map[uint64]int32)
 		c.shards[i].limit = max(entries/cacheShards, 1)
 	}
 	return c
 }
 
-func (c *cache[K, V]) shard(k K) *cacheShard[K, V] {
-	return &c.shards[maphash.Comparable(c.seed, k)%cacheShards]
+// shard returns the hash of a key and the shard it belongs to.
+func (c *cache[K, V]) shard(k K) (uint64, *cacheShard[K, V]) {
+	h := maphash.Comparable(c.seed, k)
+	return h, &c.shards[h%cacheShards]
 }
 
 // get returns the cached value, or loads and keeps it.
 func (c *cache[K, V]) get(ctx context.Context, k K) (V, error) {
-	s := c.shard(k)
+	h, s := c.shard(k)
 	all := c.all.Load()
 	s.mu.Lock()
-	if i, ok := s.index[k]; ok && s.slots[i].all == all {
-		slot := &s.slots[i]
+	if slot := s.find(h, k); slot != nil && slot.all == all {
 		slot.used = true
 		v := slot.value
 		s.mu.Unlock()
@@ -79,47 +82,64 @@ func (c *cache[K, V]) get(ctx context.Context, k K) (V, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.changes == changes {
-		s.keep(c.own(k), v, all)
+		c.keep(s, h, cacheSlot[K, V]{key: c.own(k), value: v, all: all})
 	}
 	return v, nil
 }
 
-// keep stores a value, in place of the first entry not read lately when full.
-func (s *cacheShard[K, V]) keep(k K, v V, all uint64) {
-	if i, ok := s.index[k]; ok {
-		s.slots[i] = cacheSlot[K, V]{key: k, value: v, all: all}
+// find returns the slot of a key, or nil.
+func (s *cacheShard[K, V]) find(h uint64, k K) *cacheSlot[K, V] {
+	if i, ok := s.index[h]; ok && s.slots[i].key == k {
+		return &s.slots[i]
+	}
+	return nil
+}
+
+// keep stores an entry, in place of the first one not read lately when full.
+// The caller holds the shard's lock.
+func (c *cache[K, V]) keep(s *cacheShard[K, V], h uint64, entry cacheSlot[K, V]) {
+	if i, ok := s.index[h]; ok {
+		s.slots[i] = entry
 		return
 	}
 	if len(s.slots) < s.limit {
-		s.index[k] = int32(len(s.slots))
-		s.slots = append(s.slots, cacheSlot[K, V]{key: k, value: v, all: all})
+		s.index[h] = int32(len(s.slots))
+		s.add(entry)
 		return
 	}
 	for s.slots[s.hand].used {
 		s.slots[s.hand].used = false
 		s.hand = (s.hand + 1) % len(s.slots)
 	}
-	old := &s.slots[s.hand]
-	if s.index[old.key] == int32(s.hand) {
-		delete(s.index, old.key)
+	old, _ := c.shard(s.slots[s.hand].key)
+	if i, ok := s.index[old]; ok && i == int32(s.hand) {
+		delete(s.index, old)
 	}
-	s.index[k] = int32(s.hand)
-	*old = cacheSlot[K, V]{key: k, value: v, all: all}
+	s.index[h] = int32(s.hand)
+	s.slots[s.hand] = entry
 	s.hand = (s.hand + 1) % len(s.slots)
+}
+
+// add appends a slot. Room grows by an eighth: the quarter and more that append
+// takes would be the largest part of what an entry costs beside itself.
+func (s *cacheShard[K, V]) add(entry cacheSlot[K, V]) {
+	if n := len(s.slots); n == cap(s.slots) {
+		grown := make([]cacheSlot[K, V], n, min(n+n/8+16, s.limit))
+		copy(grown, s.slots)
+		s.slots = grown
+	}
+	s.slots = append(s.slots, entry)
 }
 
 // invalidate drops one key.
 func (c *cache[K, V]) invalidate(k K) {
-	s := c.shard(k)
+	h, s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changes++
-	if i, ok := s.index[k]; ok {
-		delete(s.index, k)
-		// The slot stays as a free place: nothing finds it, the hand reuses it.
-		s.slots[i].used = false
-		var zero V
-		s.slots[i].value = zero
+	if slot := s.find(h, k); slot != nil {
+		delete(s.index, h)
+		*slot = cacheSlot[K, V]{} // a free place: nothing finds it, the hand reuses it
 	}
 }
 

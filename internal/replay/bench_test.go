@@ -93,8 +93,6 @@ func BenchmarkJournalOpen5M(b *testing.B) {
 	c := newClock()
 	o := options(b, c)
 	j := mustOpen(b, o)
-	// Written in large batches by the journal's own goroutine's means, since
-	// the clock stands still.
 	j.Close()
 	writeLive(b, o, c, live)
 	o.Fresh = false
@@ -111,6 +109,23 @@ func BenchmarkJournalOpen5M(b *testing.B) {
 		b.StopTimer()
 		j.Close()
 		b.StartTimer()
+	}
+}
+
+// BenchmarkSweepShard measures for how long one shard is locked, with five
+// million keys in all, while those of one segment in twenty are dropped.
+func BenchmarkSweepShard(b *testing.B) {
+	const keys = 5_000_000 / shardCount
+	for b.Loop() {
+		b.StopTimer()
+		sh := &shard{keys: make(map[Key]uint32, keys)}
+		for n := range keys {
+			sh.keys[mixedKey(n)] = uint32(n % 20)
+		}
+		b.StartTimer()
+		if got := sh.drop(map[uint32]bool{3: true}); got < keys/20 {
+			b.Fatalf("dropped %d", got)
+		}
 	}
 }
 

@@ -60,7 +60,10 @@
 // accepted codes since. Each file carries the identity of the file it was
 // written to (on Linux the file system's own handle, which holds the inode and
 // its generation), and the floor file that of the directory, so a copy is
-// known by disagreeing with itself. A snapshot of the whole file system or
+// known by disagreeing with itself. Where a file system has no handles, device
+// and inode numbers have to do; if it gets another device number at each mount,
+// as the top layer of a container does, each start after one looks like that of
+// a copy: keep the directory on a volume. A snapshot of the whole file system or
 // virtual machine keeps these identities: after rolling back to one, delete
 // the guard directory before the start.
 //

@@ -233,6 +233,24 @@ func TestOperationsOfRotation(t *testing.T) {
 	}
 }
 
+// TestSegmentAgeOfClockSetBack begins a new segment also when the clock says
+// that the present one is from the future.
+func TestSegmentAgeOfClockSetBack(t *testing.T) {
+	c := newClock()
+	j := mustOpen(t, options(t, c))
+	spend(t, j, 1, c.now(), nil)
+	c.advance(-time.Minute + time.Millisecond)
+	spend(t, j, 2, c.now(), nil)
+	if j.writer.active.id != 1 {
+		t.Errorf("segment %d after less than a minute", j.writer.active.id)
+	}
+	c.advance(-time.Millisecond)
+	spend(t, j, 3, c.now(), nil)
+	if j.writer.active.id != 2 {
+		t.Errorf("segment %d after a minute", j.writer.active.id)
+	}
+}
+
 // TestClockForwardThenBack accepts a code, lets everything expire because the
 // clock is wrong, sets it right and replays, with and without a restart.
 func TestClockForwardThenBack(t *testing.T) {

@@ -44,12 +44,16 @@ func (j *Journal) run() {
 }
 
 // letCollect lets those who were just answered, and others that can run, go
-// first for as long as that brings more codes into the pending batch: a sync
-// costs the processor as much as dozens of them. With nobody else to
-// run it returns at once.
+// first as long as that brings more codes into the pending batch: a sync costs
+// the processor as much as dozens of them. With nobody else to run it returns
+// at once, and it is bounded for the sake of those who wait.
 func (j *Journal) letCollect() {
 	before := -1
-	for n := j.waiting(); n > before; n = j.waiting() {
+	for range 8 {
+		n := j.waiting()
+		if n <= before {
+			return
+		}
 		before = n
 		runtime.Gosched()
 	}

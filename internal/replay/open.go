@@ -269,8 +269,11 @@ func (j *Journal) loadSegment(s *segmentInfo, floor int64) (*keyList, error) {
 }
 
 // cut removes a torn batch from the end of the newest segment. Without one it
-// makes sure all the same that what was read is on disk: after a failed sync
-// it may have been in memory only.
+// makes sure all the same that what was read is on disk: the process may have
+// ended between a write and its sync. Where that sync had failed the records
+// may be in memory only, whatever this one says; they were not answered, and
+// their absence will be taken for damage if the machine stops before they
+// expire.
 func (j *Journal) cut(c *contents, length int64) error {
 	j.opening.Torn = length - c.size()
 	return j.fs.Truncate(j.segmentPath(c.id), c.size())

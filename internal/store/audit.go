@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
-func (s *Store) appendAudit(tx *sql.Tx, e audit.Event) error {
+func (s *Store) appendAudit(tx txn, e audit.Event) error {
 	id, err := registry.NewID(s.random)
 	if err != nil {
 		return err
@@ -27,7 +26,7 @@ func (s *Store) AppendAudit(ctx context.Context, events []audit.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx txn) error {
 		for _, e := range events {
 			if err := s.appendAudit(tx, e); err != nil {
 				return err
@@ -75,7 +74,7 @@ const sealBatch = 500
 // returns how many. Only one sealer may run at a time.
 func (s *Store) SealAudit(ctx context.Context, key [32]byte) (int, error) {
 	sealed := 0
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.write(ctx, func(tx txn) error {
 		chain, err := lastLink(tx, key)
 		if err != nil {
 			return err
@@ -98,7 +97,7 @@ func (s *Store) SealAudit(ctx context.Context, key [32]byte) (int, error) {
 }
 
 // lastLink returns the chain as it ends now.
-func lastLink(tx *sql.Tx, key [32]byte) (*audit.Chain, error) {
+func lastLink(tx txn, key [32]byte) (*audit.Chain, error) {
 	var seq int64
 	var mac []byte
 	err := tx.QueryRow(`SELECT seq, mac FROM audit WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1`).Scan(&seq, &mac)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -38,7 +37,7 @@ func (s *Store) CreateClient(ctx context.Context, c registry.ClientRow, e audit.
 	for i, n := range c.Networks {
 		networks[i] = n.String()
 	}
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`INSERT INTO clients (id, org, door, name, secret, scopes, networks, disabled, created)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`, c.ID, c.Org, string(c.Door), c.Name, c.Secret,
 			strings.Join(c.Scopes, " "), strings.Join(networks, " "), flag(c.Disabled), c.Created)
@@ -62,7 +61,7 @@ func (s *Store) Clients(ctx context.Context, org registry.ID) ([]registry.Client
 
 // SetClientDisabled implements registry.ClientStore.
 func (s *Store) SetClientDisabled(ctx context.Context, org registry.ID, id string, disabled bool, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE clients SET disabled = $1 WHERE id = $2 AND org = $3`, flag(disabled), id, org)
 		return exactlyOne(res, err, registry.ErrNotFound)
 	})
@@ -70,7 +69,7 @@ func (s *Store) SetClientDisabled(ctx context.Context, org registry.ID, id strin
 
 // DeleteClient implements registry.ClientStore.
 func (s *Store) DeleteClient(ctx context.Context, org registry.ID, id string, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`DELETE FROM clients WHERE id = $1 AND org = $2`, id, org)
 		return exactlyOne(res, err, registry.ErrNotFound)
 	})
@@ -78,7 +77,7 @@ func (s *Store) DeleteClient(ctx context.Context, org registry.ID, id string, e 
 
 // MarkClientUsed implements registry.ClientStore.
 func (s *Store) MarkClientUsed(ctx context.Context, id string, at registry.Instant) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx txn) error {
 		_, err := tx.Exec(`UPDATE clients SET last_used = $1 WHERE id = $2 AND last_used < $1`, at, id)
 		return err
 	})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 
@@ -115,7 +114,7 @@ func (e *engine) insertText(n int) string {
 // InsertDevices implements registry.DeviceStore.
 func (s *Store) InsertDevices(ctx context.Context, rows []registry.DeviceRow, e audit.Event) (map[registry.ID]bool, error) {
 	var added map[registry.ID]bool
-	err := s.writeAudited(ctx, e, func(tx *sql.Tx) (err error) {
+	err := s.writeAudited(ctx, e, func(tx txn) (err error) {
 		if added, err = s.insertDevices(tx, rows); err == nil && len(added) == 0 {
 			err = errNothingAdded
 		}
@@ -127,7 +126,7 @@ func (s *Store) InsertDevices(ctx context.Context, rows []registry.DeviceRow, e 
 	return added, err
 }
 
-func (s *Store) insertDevices(tx *sql.Tx, rows []registry.DeviceRow) (map[registry.ID]bool, error) {
+func (s *Store) insertDevices(tx txn, rows []registry.DeviceRow) (map[registry.ID]bool, error) {
 	added := make(map[registry.ID]bool, len(rows))
 	whole, err := tx.Prepare(s.engine.insertText(insertChunk))
 	if err != nil {
@@ -165,7 +164,7 @@ func deviceArgs(rows []registry.DeviceRow) []any {
 
 // noteAdded notes which rows of a chunk are in. When not all n are, it looks
 // for their assets, which are new and so nobody else's.
-func noteAdded(tx *sql.Tx, chunk []registry.DeviceRow, n int64, added map[registry.ID]bool) error {
+func noteAdded(tx txn, chunk []registry.DeviceRow, n int64, added map[registry.ID]bool) error {
 	for i := range chunk {
 		asset := chunk[i].Asset
 		if n == int64(len(chunk)) {
@@ -194,7 +193,7 @@ func nullable(text string) any {
 
 // UpdateDevice implements registry.DeviceStore.
 func (s *Store) UpdateDevice(ctx context.Context, d registry.DeviceRow, version int64, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE devices SET state = $1, key = $2, name = $3, version = $4
 			WHERE asset = $5 AND org = $6 AND version = $7`, int64(d.State), d.Key, d.Name, d.Version, d.Asset, d.Org, version)
 		return exactlyOne(res, err, registry.ErrConflict)
@@ -203,7 +202,7 @@ func (s *Store) UpdateDevice(ctx context.Context, d registry.DeviceRow, version 
 
 // DeleteDevice implements registry.DeviceStore.
 func (s *Store) DeleteDevice(ctx context.Context, org, asset registry.ID, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`DELETE FROM devices WHERE asset = $1 AND org = $2`, asset, org)
 		return exactlyOne(res, err, registry.ErrNotFound)
 	})
@@ -214,7 +213,7 @@ func (s *Store) AddUsage(ctx context.Context, batch []registry.Usage) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx txn) error {
 		stmt, err := tx.Prepare(`UPDATE devices SET auth_count = auth_count + $1,
 			last_seen = CASE WHEN last_seen < $2 THEN $2 ELSE last_seen END,
 			day_count = CASE WHEN day = $3 THEN day_count + $4 WHEN day < $3 THEN $4 ELSE day_count END,

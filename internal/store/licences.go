@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -14,7 +13,7 @@ func (s *Store) Activate(ctx context.Context, a registry.Activation, e audit.Eve
 	if err != nil {
 		return err
 	}
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE devices SET state = $1, product_key = $2, licensed = $3, licence_until = $4,
 			activated = CASE WHEN activated = 0 THEN $3 ELSE activated END, version = version + 1
 			WHERE asset = $5 AND org = $6 AND version = $7`,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -40,7 +39,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(tx txn) error {
 		_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
 		return err
 	})
@@ -55,14 +54,14 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("schema version %d, this program knows %d: %w", have, len(steps), ErrNewer)
 	}
 	for n := have + 1; n <= len(steps); n++ {
-		if err := s.write(ctx, func(tx *sql.Tx) error { return s.step(tx, n, steps[n-1]) }); err != nil {
+		if err := s.write(ctx, func(tx txn) error { return s.step(tx, n, steps[n-1]) }); err != nil {
 			return fmt.Errorf("schema step %d: %w", n, err)
 		}
 	}
 	return nil
 }
 
-func (s *Store) step(tx *sql.Tx, n int, text string) error {
+func (s *Store) step(tx txn, n int, text string) error {
 	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(text)), ";") {
 		if strings.TrimSpace(stmt) == "" {
 			continue

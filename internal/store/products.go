@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -24,7 +23,7 @@ func scanProduct(row scanner) (registry.ProductRow, error) {
 
 // CreateProduct implements registry.ProductStore.
 func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`INSERT INTO products (product_key, org, name, algorithm, hashes, quota, used, term_days, auto_renew,
 			otp, daily_limit, hex_data, two_way_auth, secret, secret_hash, server_key, server_public, created)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
@@ -36,7 +35,7 @@ func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audi
 
 // UpdateProduct implements registry.ProductStore.
 func (s *Store) UpdateProduct(ctx context.Context, p registry.Product, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE products SET name = $1, hashes = $2, quota = $3, term_days = $4, auto_renew = $5,
 			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9`,
 			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org)
@@ -60,7 +59,7 @@ func (s *Store) Products(ctx context.Context, org registry.ID) ([]registry.Produ
 
 // CreateOrg implements registry.OrgStore.
 func (s *Store) CreateOrg(ctx context.Context, o registry.Org, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx *sql.Tx) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`INSERT INTO orgs (id, name, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, o.ID, o.Name, o.Created)
 		return exactlyOne(res, err, registry.ErrExists)
 	})

@@ -51,7 +51,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close(), lock.Close())
 	}
-	w := newWriter(conn)
+	w := newGroupWriter(conn)
 	return &Store{
 		read: read, writer: w, engine: sqliteEngine, now: o.Now, random: o.Random,
 		close: sync.OnceValue(func() error {

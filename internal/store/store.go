@@ -18,7 +18,7 @@ import (
 // Store implements registry.Store. It is safe for concurrent use.
 type Store struct {
 	read   *sql.DB // any number of readers
-	writer *writer // one transaction at a time, shared by all who wait
+	writer writer  // of the engine
 	engine engine
 	now    func() time.Time
 	random io.Reader
@@ -37,6 +37,14 @@ type Options struct {
 	Random io.Reader
 	// driver is the database/sql driver, replaced by tests that inject failures.
 	driver string
+}
+
+// writer runs transactions the way its engine wants it.
+type writer interface {
+	// do runs f in a transaction. Without an error the change is durable; an
+	// error of f itself means that it is not done; any other, that the outcome is
+	// unknown. f may run more than once, and only its last run counts.
+	do(ctx context.Context, f func(txn) error) error
 }
 
 // ErrNewer says that the database was written by a newer Hallmark.
@@ -77,7 +85,7 @@ func (s *Store) Meta(ctx context.Context, name string) ([]byte, error) {
 
 // SetMeta writes named values, all or none.
 func (s *Store) SetMeta(ctx context.Context, values map[string][]byte) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx txn) error {
 		for name, value := range values {
 			if _, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
 				ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value); err != nil {
@@ -99,7 +107,7 @@ func (s *Store) NewEpoch(ctx context.Context) (uint32, error) {
 		}
 		epoch := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 		var taken bool
-		err := s.write(ctx, func(tx *sql.Tx) error {
+		err := s.write(ctx, func(tx txn) error {
 			n, err := affected(tx.Exec(`INSERT INTO epochs (epoch, began) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 				int64(epoch), s.now().UnixMilli()))
 			taken = n == 0
@@ -113,13 +121,13 @@ func (s *Store) NewEpoch(ctx context.Context) (uint32, error) {
 
 // write runs f in a transaction, with those of others. What f returns is
 // returned; a rollback undoes f alone.
-func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
+func (s *Store) write(ctx context.Context, f func(txn) error) error {
 	return s.writer.do(ctx, f)
 }
 
 // writeAudited runs f and writes its audit event in the same transaction.
-func (s *Store) writeAudited(ctx context.Context, e audit.Event, f func(*sql.Tx) error) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+func (s *Store) writeAudited(ctx context.Context, e audit.Event, f func(txn) error) error {
+	return s.write(ctx, func(tx txn) error {
 		if err := f(tx); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -297,7 +296,7 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 	started := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { // occupies the writer until everybody waits
-		_ = s.write(t.Context(), func(*sql.Tx) error { close(started); <-hold; return nil })
+		_ = s.write(t.Context(), func(txn) error { close(started); <-hold; return nil })
 	})
 	<-started
 	errs := make([]error, 20)
@@ -342,7 +341,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 func TestNewerSchemaIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	err := s.write(t.Context(), func(tx *sql.Tx) error {
+	err := s.write(t.Context(), func(tx txn) error {
 		_, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (9999)`)
 		return err
 	})
@@ -358,7 +357,7 @@ func TestDurabilitySettings(t *testing.T) {
 	s := open(t, t.TempDir())
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2"} {
 		var got string
-		err := s.writer.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got)
+		err := s.writer.(*groupWriter).conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got)
 		if err != nil || got != want {
 			t.Errorf("PRAGMA %s is %q, %v; want %q", pragma, got, err, want)
 		}
@@ -399,7 +398,7 @@ func TestAuditChain(t *testing.T) {
 		`UPDATE audit SET seq = 99 WHERE seq = 4`,
 		`DELETE FROM audit WHERE seq = 2`,
 	} {
-		if err := s.write(t.Context(), func(tx *sql.Tx) error { _, err := tx.Exec(tamper); return err }); err != nil {
+		if err := s.write(t.Context(), func(tx txn) error { _, err := tx.Exec(tamper); return err }); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := check(); ok {

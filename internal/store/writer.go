@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// writer commits in groups: everybody who waits for the one write transaction
+// groupWriter is the writer of the embedded engine. It commits in groups: everybody who waits for the one write transaction
 // of an embedded database shares its fsync. Each caller's part runs in a
 // savepoint of its own, so that one failing part does not touch the others.
-type writer struct {
+type groupWriter struct {
 	conn     *sql.Conn
 	requests chan *writeRequest
 	closing  chan struct{} // closed by close: nobody may ask any more
@@ -19,7 +19,7 @@ type writer struct {
 
 type writeRequest struct {
 	ctx  context.Context
-	run  func(*sql.Tx) error
+	run  func(txn) error
 	err  error
 	done chan struct{}
 }
@@ -29,8 +29,8 @@ const maxGroup = 256
 
 var errClosed = errors.New("the store is closed")
 
-func newWriter(conn *sql.Conn) *writer {
-	w := &writer{conn: conn, requests: make(chan *writeRequest),
+func newGroupWriter(conn *sql.Conn) *groupWriter {
+	w := &groupWriter{conn: conn, requests: make(chan *writeRequest),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	go w.loop()
 	return w
@@ -39,9 +39,9 @@ func newWriter(conn *sql.Conn) *writer {
 // do runs f in the next group and returns once it is durable, or not done. A
 // context that ends while f waits its turn leaves f undone; once its turn has
 // come the outcome is awaited, because it would otherwise be unknown. For the
-// same reason f must not use the context in its statements: an interrupted
-// statement would roll back the whole group.
-func (w *writer) do(ctx context.Context, f func(*sql.Tx) error) error {
+// same reason its statements do not run under the context: an interrupted one
+// would roll back the whole group.
+func (w *groupWriter) do(ctx context.Context, f func(txn) error) error {
 	req := &writeRequest{ctx: ctx, run: f, done: make(chan struct{})}
 	select {
 	case w.requests <- req:
@@ -55,12 +55,12 @@ func (w *writer) do(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // close finishes the group under way and stops. It must be called once.
-func (w *writer) close() {
+func (w *groupWriter) close() {
 	close(w.closing)
 	<-w.stopped
 }
 
-func (w *writer) loop() {
+func (w *groupWriter) loop() {
 	defer close(w.stopped)
 	group := make([]*writeRequest, 0, maxGroup)
 	for {
@@ -78,7 +78,7 @@ func (w *writer) loop() {
 }
 
 // gather adds everybody who waits already.
-func (w *writer) gather(group []*writeRequest) []*writeRequest {
+func (w *groupWriter) gather(group []*writeRequest) []*writeRequest {
 	for len(group) < maxGroup {
 		select {
 		case req := <-w.requests:
@@ -91,28 +91,29 @@ func (w *writer) gather(group []*writeRequest) []*writeRequest {
 }
 
 // commit runs a group and sets each request's error.
-func (w *writer) commit(group []*writeRequest) {
-	tx, err := w.conn.BeginTx(context.Background(), nil)
+func (w *groupWriter) commit(group []*writeRequest) {
+	begun, err := w.conn.BeginTx(context.Background(), nil)
 	if err != nil {
 		w.abandon(group, fmt.Errorf("begin: %w", err))
 		return
 	}
+	tx := txn{context.Background(), begun}
 	for _, req := range group {
 		if req.err = req.ctx.Err(); req.err != nil {
 			continue
 		}
 		if err := runPart(tx, req, len(group) == 1); err != nil {
-			w.abandon(group, errors.Join(err, tx.Rollback()))
+			w.abandon(group, errors.Join(err, begun.Rollback()))
 			return
 		}
 	}
 	if len(group) == 1 && group[0].err != nil {
-		if err := tx.Rollback(); err != nil {
+		if err := begun.Rollback(); err != nil {
 			w.abandon(group, err)
 		}
 		return
 	}
-	if err := tx.Commit(); err != nil {
+	if err := begun.Commit(); err != nil {
 		w.abandon(group, fmt.Errorf("commit: %w", err))
 	}
 }
@@ -121,7 +122,7 @@ func (w *writer) commit(group []*writeRequest) {
 // part that had failed by itself keeps its own error. A commit or rollback that
 // failed may have left the transaction open, in which the next one could not
 // begin: it is ended here.
-func (w *writer) abandon(group []*writeRequest, err error) {
+func (w *groupWriter) abandon(group []*writeRequest, err error) {
 	_, _ = w.conn.ExecContext(context.Background(), `ROLLBACK`) // fails when there is nothing to end
 	for _, req := range group {
 		if req.err == nil {
@@ -132,7 +133,7 @@ func (w *writer) abandon(group []*writeRequest, err error) {
 
 // runPart runs one request in a savepoint; alone it needs none, the
 // transaction is its own. An error means that the transaction cannot go on.
-func runPart(tx *sql.Tx, req *writeRequest, alone bool) error {
+func runPart(tx txn, req *writeRequest, alone bool) error {
 	if alone {
 		req.err = req.run(tx)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,10 @@ func BenchmarkJournalOpen5M(b *testing.B) {
 			b.Fatalf("Live = %d, %+v", j.Live(), j.Opening())
 		}
 		b.StopTimer()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapAlloc)/float64(live), "heap-B/key")
 		j.Close()
 		b.StartTimer()
 	}

@@ -75,7 +75,7 @@ func startServer(env *testscript.Env) error {
 
 func newAPI(env *testscript.Env, path string) (http.Handler, error) {
 	ctx := context.Background()
-	st, err := store.Open(ctx, store.Options{Path: path, Now: time.Now, Random: rand.Reader})
+	st, err := store.Open(ctx, store.Options{DSN: "sqlite:" + path, Now: time.Now, Random: rand.Reader})
 	if err != nil {
 		return nil, err
 	}

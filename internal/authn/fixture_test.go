@@ -81,7 +81,7 @@ func (f *fixture) start(fresh bool) {
 			f.t.Fatal(err)
 		}
 	}
-	f.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(f.dir, "h.db"), Now: f.clock.Now, Random: rand.Reader})
+	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(f.dir, "h.db"), Now: f.clock.Now, Random: rand.Reader})
 	must(err)
 	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: fresh, Now: f.clock.Now, Skew: Skew})
 	must(err)

@@ -119,7 +119,7 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	f := &fixture{t: t, clock: &clock{t: time.Unix(1_700_000_000, 0)}, dir: t.TempDir(), random: newRandom(1)}
 	ring, _, err := keyring.Create(keyring.RootKey{1}, f.random)
 	f.must(err)
-	f.store, err = store.Open(context.Background(), store.Options{Path: f.database(), Now: f.clock.Now, Random: f.random})
+	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + f.database(), Now: f.clock.Now, Random: f.random})
 	f.must(err)
 	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: true, Now: f.clock.Now,
 		Skew: authn.Skew, MaxLive: s.maxLive})

@@ -66,7 +66,7 @@ func newServer(t *testing.T) *server {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
-	st, err := store.Open(ctx, store.Options{Path: filepath.Join(dir, "hallmark.db"), Now: time.Now, Random: rand.Reader})
+	st, err := store.Open(ctx, store.Options{DSN: "sqlite:" + filepath.Join(dir, "hallmark.db"), Now: time.Now, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}

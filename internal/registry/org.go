@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -53,6 +54,9 @@ func (r *Registry) EnsureOrg(ctx context.Context) error {
 		return err
 	}
 	_, err = r.CreateOrg(ctx, "default", audit.Actor{Name: "server"})
+	if errors.Is(err, ErrExists) { // another node was faster
+		return nil
+	}
 	return err
 }
 

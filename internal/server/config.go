@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/httpd"
@@ -19,7 +18,7 @@ import (
 type Config struct {
 	// DataDir holds what the server keeps between starts.
 	DataDir string
-	// Store is "sqlite:FILE"; empty means hallmark.db in DataDir.
+	// Store is "sqlite:FILE" or "postgres://…"; empty means hallmark.db in DataDir.
 	Store string
 	// RootKeyFile is the owner's key; empty means root.key in DataDir.
 	RootKeyFile string
@@ -108,13 +107,4 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
-}
-
-// databaseFile returns the SQLite file of the store setting.
-func (c *Config) databaseFile() (string, error) {
-	path, ok := strings.CutPrefix(c.Store, "sqlite:")
-	if !ok || path == "" {
-		return "", fmt.Errorf("--store %q is not understood: sqlite:FILE is needed", c.Store)
-	}
-	return filepath.Abs(path)
 }

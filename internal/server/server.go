@@ -67,18 +67,18 @@ func (s *Server) open(ctx context.Context) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return err
 	}
-	database, err := c.databaseFile()
-	if err != nil {
-		return err
-	}
-	if s.store, err = store.Open(ctx, store.Options{Path: database, Now: c.Now, Random: rand.Reader}); err != nil {
+	var err error
+	if s.store, err = store.Open(ctx, store.Options{DSN: c.Store, Now: c.Now, Random: rand.Reader}); err != nil {
 		return err
 	}
 	fresh, err := s.openKeyring(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.openJournal(database+".guard", fresh); err != nil {
+	if file, ok := store.Embedded(c.Store); ok {
+		err = s.openJournal(file+".guard", fresh)
+	}
+	if err != nil {
 		return err
 	}
 	s.registry = registry.New(registry.Options{Store: s.store, Ring: s.ring, Now: c.Now, Random: rand.Reader, CacheEntries: c.CacheEntries})
@@ -91,11 +91,12 @@ func (s *Server) open(ctx context.Context) error {
 	return s.openAuthn(ctx)
 }
 
-// openKeyring opens the store's keyring, or makes one for a new store. The new
-// root key is on disk before the store learns of it.
+// openKeyring opens the store's keyring, or makes one for a new store, which is
+// then fresh. The new root key is on disk before the store learns of it. Of
+// several nodes that start at once one makes the keyring and the others open
+// it, which needs the same root key.
 func (s *Server) openKeyring(ctx context.Context) (fresh bool, err error) {
-	var w keyring.Wrapped
-	w.Check, err = s.store.Meta(ctx, "keyring.check")
+	check, err := s.store.Meta(ctx, metaCheck)
 	fresh = errors.Is(err, registry.ErrNotFound)
 	if err != nil && !fresh {
 		return false, err
@@ -105,16 +106,40 @@ func (s *Server) openKeyring(ctx context.Context) (fresh bool, err error) {
 		return false, err
 	}
 	if fresh {
-		if s.ring, w, err = keyring.Create(root, rand.Reader); err != nil {
+		made, err := s.makeKeyring(ctx, root)
+		if made || err != nil {
+			return made, err
+		}
+		if check, err = s.store.Meta(ctx, metaCheck); err != nil {
 			return false, err
 		}
-		return true, s.store.SetMeta(ctx, map[string][]byte{"keyring.check": w.Check, "keyring.data_key": w.DataKey})
 	}
-	if w.DataKey, err = s.store.Meta(ctx, "keyring.data_key"); err != nil {
+	dataKey, err := s.store.Meta(ctx, metaDataKey)
+	if err != nil {
 		return false, err
 	}
-	s.ring, err = keyring.Open(root, w, rand.Reader)
+	s.ring, err = keyring.Open(root, keyring.Wrapped{Check: check, DataKey: dataKey}, rand.Reader)
 	return false, err
+}
+
+// Names of the keyring's values in the store.
+const (
+	metaCheck   = "keyring.check"
+	metaDataKey = "keyring.data_key"
+)
+
+// makeKeyring makes the keyring of a new store; made is false when another
+// node was faster.
+func (s *Server) makeKeyring(ctx context.Context, root keyring.RootKey) (made bool, err error) {
+	ring, w, err := keyring.Create(root, rand.Reader)
+	if err != nil {
+		return false, err
+	}
+	made, err = s.store.ClaimMeta(ctx, metaCheck, map[string][]byte{metaCheck: w.Check, metaDataKey: w.DataKey})
+	if made {
+		s.ring = ring
+	}
+	return made, err
 }
 
 func (s *Server) openJournal(dir string, fresh bool) (err error) {

@@ -345,7 +345,7 @@ func TestStartRefusals(t *testing.T) {
 func makeNewer(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, "hallmark.db")
-	s, err := store.Open(t.Context(), store.Options{Path: path, Now: time.Now, Random: rand.Reader})
+	s, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + path, Now: time.Now, Random: rand.Reader})
 	if err == nil {
 		err = s.Close()
 	}

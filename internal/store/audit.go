@@ -63,8 +63,7 @@ func (s *Store) AuditEvents(ctx context.Context, f registry.AuditFilter) ([]audi
 	} else if f.Action != "" {
 		q.and("action = ?", f.Action)
 	}
-	rows, err := s.read.QueryContext(ctx, q.text()+order+itoa(f.Limit), q.args...)
-	return collect(rows, err, scanEvent)
+	return selectAll(ctx, s, scanEvent, q.text()+order+itoa(f.Limit), q.args...)
 }
 
 // sealBatch is how many events one transaction chains.

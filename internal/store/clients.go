@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,7 +19,7 @@ func scanClient(row scanner) (registry.ClientRow, error) {
 	var disabled int64
 	err := row.Scan(&c.ID, &c.Org, &c.Door, &c.Name, &c.Secret, &scopes, &networks, &disabled, &c.LastUsed, &c.Created)
 	if err != nil {
-		return c, absent(err)
+		return c, err
 	}
 	c.Disabled, c.Scopes = disabled != 0, strings.Fields(scopes)
 	for _, n := range strings.Fields(networks) {
@@ -47,16 +48,17 @@ func (s *Store) CreateClient(ctx context.Context, c registry.ClientRow, e audit.
 
 // Client implements registry.ClientStore.
 func (s *Store) Client(ctx context.Context, id string) (registry.ClientRow, error) {
-	return scanClient(s.read.QueryRowContext(ctx, clientColumns+` FROM clients WHERE id = $1`, id))
+	return selectOne(ctx, scanClient, func() *sql.Row {
+		return s.read.QueryRowContext(ctx, clientColumns+` FROM clients WHERE id = $1`, id)
+	})
 }
 
 // Clients implements registry.ClientStore.
 func (s *Store) Clients(ctx context.Context, org registry.ID) ([]registry.Client, error) {
-	rows, err := s.read.QueryContext(ctx, clientColumns+` FROM clients WHERE org = $1 ORDER BY created, id`, org)
-	return collect(rows, err, func(row scanner) (registry.Client, error) {
+	return selectAll(ctx, s, func(row scanner) (registry.Client, error) {
 		c, err := scanClient(row)
 		return c.Client, err
-	})
+	}, clientColumns+` FROM clients WHERE org = $1 ORDER BY created, id`, org)
 }
 
 // SetClientDisabled implements registry.ClientStore.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 
@@ -19,17 +20,19 @@ func scanDevice(row scanner) (registry.DeviceRow, error) {
 	err := row.Scan(&d.Asset, &d.Org, &d.ID2, &d.Product, &d.Name, &d.DeviceKey, &algorithm, &d.Key, &state,
 		&d.Licensed, &d.LicenceUntil, &d.Activated, &d.LastSeen, &d.AuthCount, &d.Day, &d.DayCount, &d.Version, &d.Created)
 	d.Algorithm, d.State = id2.Algorithm(algorithm), registry.State(state)
-	return d, absent(err)
+	return d, err
 }
 
 // DeviceByID2 implements registry.DeviceStore.
 func (s *Store) DeviceByID2(ctx context.Context, org registry.ID, id string) (registry.DeviceRow, error) {
-	return scanDevice(s.deviceByID2.QueryRowContext(ctx, org, id))
+	return selectOne(ctx, scanDevice, func() *sql.Row { return s.deviceByID2.QueryRowContext(ctx, org, id) })
 }
 
 // DeviceByAsset implements registry.DeviceStore.
 func (s *Store) DeviceByAsset(ctx context.Context, org, asset registry.ID) (registry.DeviceRow, error) {
-	return scanDevice(s.read.QueryRowContext(ctx, deviceColumns+` FROM devices WHERE asset = $1 AND org = $2`, asset, org))
+	return selectOne(ctx, scanDevice, func() *sql.Row {
+		return s.read.QueryRowContext(ctx, deviceColumns+` FROM devices WHERE asset = $1 AND org = $2`, asset, org)
+	})
 }
 
 // DevicesByID2 implements registry.DeviceStore.
@@ -61,11 +64,10 @@ func (s *Store) Devices(ctx context.Context, org registry.ID, f registry.DeviceF
 	if f.State != nil {
 		stateCondition(q, *f.State, now)
 	}
-	rows, err := s.read.QueryContext(ctx, q.text()+" ORDER BY asset LIMIT "+itoa(f.Limit), q.args...)
-	return collect(rows, err, func(row scanner) (registry.Device, error) {
+	return selectAll(ctx, s, func(row scanner) (registry.Device, error) {
 		d, err := scanDevice(row)
 		return d.Device, err
-	})
+	}, q.text()+" ORDER BY asset LIMIT "+itoa(f.Limit), q.args...)
 }
 
 // stateCondition says in SQL what registry.Device.StateAt computes.

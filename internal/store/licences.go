@@ -44,8 +44,7 @@ func (s *Store) Licences(ctx context.Context, org registry.ID, f registry.Licenc
 	if f.EndsBefore != 0 {
 		q.and("until < ?", f.EndsBefore)
 	}
-	rows, err := s.read.QueryContext(ctx, q.text()+" ORDER BY taken DESC, id LIMIT "+itoa(f.Limit), q.args...)
-	return collect(rows, err, func(row scanner) (l registry.Licence, err error) {
+	return selectAll(ctx, s, func(row scanner) (l registry.Licence, err error) {
 		return l, row.Scan(&l.Product, &l.Asset, &l.ID2, &l.Reason, &l.Taken, &l.Until)
-	})
+	}, q.text()+" ORDER BY taken DESC, id LIMIT "+itoa(f.Limit), q.args...)
 }

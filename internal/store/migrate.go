@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 //go:embed migrations/*.sql
@@ -33,13 +36,33 @@ func migrations() ([]string, error) {
 }
 
 // migrate brings the schema up to date, each step in one transaction together
-// with its number.
+// with its number. Of several nodes that start at once one makes each step:
+// the others fail on a name that is already there and look again.
 func (s *Store) migrate(ctx context.Context) error {
 	steps, err := migrations()
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(tx txn) error {
+	for try := 1; ; try++ {
+		err := s.migrateOnce(ctx, steps)
+		if err == nil || try == maxTries || !madeByAnother(err) {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// madeByAnother knows the SQLSTATEs of a node that made the same thing first:
+// unique violation (in the catalogue, too), table or object exists.
+func madeByAnother(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && (server.Code == "23505" || server.Code == "42P07" || server.Code == "42710")
+}
+
+func (s *Store) migrateOnce(ctx context.Context, steps []string) error {
+	err := s.write(ctx, func(tx txn) error {
 		_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
 		return err
 	})
@@ -61,7 +84,12 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
+// step makes one change. Its number comes first: a second node waits there, and
+// fails before it has changed anything.
 func (s *Store) step(tx txn, n int, text string) error {
+	if _, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(n) + `)`); err != nil {
+		return err
+	}
 	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(text)), ";") {
 		if strings.TrimSpace(stmt) == "" {
 			continue
@@ -70,8 +98,7 @@ func (s *Store) step(tx txn, n int, text string) error {
 			return err
 		}
 	}
-	_, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(n) + `)`)
-	return err
+	return nil
 }
 
 // stripComments drops "-- …" to the end of each line, so that a semicolon in a

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -18,7 +19,7 @@ func scanProduct(row scanner) (registry.ProductRow, error) {
 		&hexData, &twoWay, &p.Secret, &p.SecretHash, &p.ServerKey, &p.ServerPublic, &p.Created)
 	p.Algorithm, p.Hashes = id2.Algorithm(algorithm), id2.HashSet(hashes)
 	p.AutoRenew, p.OTP, p.HexData, p.TwoWayAuth = renew != 0, otp != 0, hexData != 0, twoWay != 0
-	return p, absent(err)
+	return p, err
 }
 
 // CreateProduct implements registry.ProductStore.
@@ -45,16 +46,17 @@ func (s *Store) UpdateProduct(ctx context.Context, p registry.Product, e audit.E
 
 // Product implements registry.ProductStore.
 func (s *Store) Product(ctx context.Context, key string) (registry.ProductRow, error) {
-	return scanProduct(s.read.QueryRowContext(ctx, productColumns+` FROM products WHERE product_key = $1`, key))
+	return selectOne(ctx, scanProduct, func() *sql.Row {
+		return s.read.QueryRowContext(ctx, productColumns+` FROM products WHERE product_key = $1`, key)
+	})
 }
 
 // Products implements registry.ProductStore.
 func (s *Store) Products(ctx context.Context, org registry.ID) ([]registry.Product, error) {
-	rows, err := s.read.QueryContext(ctx, productColumns+` FROM products WHERE org = $1 ORDER BY name, product_key`, org)
-	return collect(rows, err, func(row scanner) (registry.Product, error) {
+	return selectAll(ctx, s, func(row scanner) (registry.Product, error) {
 		p, err := scanProduct(row)
 		return p.Product, err
-	})
+	}, productColumns+` FROM products WHERE org = $1 ORDER BY name, product_key`, org)
 }
 
 // CreateOrg implements registry.OrgStore.
@@ -67,8 +69,7 @@ func (s *Store) CreateOrg(ctx context.Context, o registry.Org, e audit.Event) er
 
 // Orgs implements registry.OrgStore.
 func (s *Store) Orgs(ctx context.Context) ([]registry.Org, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT id, name, created FROM orgs ORDER BY created, id`)
-	return collect(rows, err, func(row scanner) (o registry.Org, err error) {
+	return selectAll(ctx, s, func(row scanner) (o registry.Org, err error) {
 		return o, row.Scan(&o.ID, &o.Name, &o.Created)
-	})
+	}, `SELECT id, name, created FROM orgs ORDER BY created, id`)
 }

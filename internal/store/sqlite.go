@@ -30,20 +30,20 @@ var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY 
 // readers is how many connections read at once.
 const readers = 8
 
-func openSQLite(ctx context.Context, o Options) (*Store, error) {
-	lock, err := replay.Lock(o.Path + ".lock")
+func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
+	lock, err := replay.Lock(path + ".lock")
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", o.Path, err)
+		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	driver := o.driver
 	if driver == "" {
 		driver = "sqlite"
 	}
-	write, err := openPool(ctx, driver, o.Path, 1)
+	write, err := openPool(ctx, driver, path, 1)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	read, err := openPool(ctx, driver, o.Path, readers)
+	read, err := openPool(ctx, driver, path, readers)
 	if err != nil {
 		return nil, errors.Join(err, write.Close(), lock.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -31,8 +32,9 @@ var _ registry.Store = (*Store)(nil)
 
 // Options configures Open.
 type Options struct {
-	// Path is the SQLite database file.
-	Path   string
+	// DSN is "sqlite:FILE", or a PostgreSQL address such as
+	// "postgres://user:password@host/database".
+	DSN    string
 	Now    func() time.Time
 	Random io.Reader
 	// driver is the database/sql driver, replaced by tests that inject failures.
@@ -50,10 +52,25 @@ type writer interface {
 // ErrNewer says that the database was written by a newer Hallmark.
 var ErrNewer = errors.New("the database was made by a newer version of hallmark: start that version, or restore the backup made before the upgrade")
 
+// Embedded returns the file of a DSN that names an embedded database.
+func Embedded(dsn string) (file string, ok bool) {
+	file, ok = strings.CutPrefix(dsn, "sqlite:")
+	return file, ok && file != ""
+}
+
 // Open opens the database, bringing its schema up to date. A second process on
-// the same file is refused with an error that wraps replay.ErrLocked.
+// the same embedded database is refused with an error that wraps
+// replay.ErrLocked.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s, err := openSQLite(ctx, o)
+	var s *Store
+	var err error
+	if file, ok := Embedded(o.DSN); ok {
+		s, err = openSQLite(ctx, file, o)
+	} else if strings.HasPrefix(o.DSN, "postgres://") || strings.HasPrefix(o.DSN, "postgresql://") {
+		s, err = openPostgres(ctx, o)
+	} else {
+		err = errors.New("the store's address is not understood: sqlite:FILE or postgres://USER@HOST:PORT/DATABASE is needed")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,28 +89,37 @@ func (s *Store) Close() error { return s.close() }
 
 // Ping reports whether the store can be read.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return s.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
+	_, err := s.read.ExecContext(ctx, `SELECT 1`)
+	return err
 }
 
 // Meta returns a named value, or registry.ErrNotFound.
 func (s *Store) Meta(ctx context.Context, name string) ([]byte, error) {
-	var value []byte
-	err := s.read.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name).Scan(&value)
-	return value, absent(err)
+	return selectOne(ctx, func(row scanner) (value []byte, err error) { return value, row.Scan(&value) }, func() *sql.Row {
+		return s.read.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = $1`, name)
+	})
 }
 
-// SetMeta writes named values, all or none.
-func (s *Store) SetMeta(ctx context.Context, values map[string][]byte) error {
-	return s.write(ctx, func(tx txn) error {
+// ClaimMeta writes named values unless the first of a kind is there already:
+// claimed is false then and nothing has changed. Of several nodes that start
+// at once on an empty store one wins.
+func (s *Store) ClaimMeta(ctx context.Context, claim string, values map[string][]byte) (claimed bool, err error) {
+	err = s.write(ctx, func(tx txn) error {
+		n, err := affected(tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING`, claim, values[claim]))
+		if claimed = n == 1; err != nil || !claimed {
+			return err
+		}
 		for name, value := range values {
-			if _, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)
-				ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value); err != nil {
+			if name == claim {
+				continue
+			}
+			if _, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ($1, $2)`, name, value); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return claimed, err
 }
 
 // NewEpoch takes a number that no start of this store has used and makes that

@@ -25,7 +25,7 @@ import (
 const testTime = 1_700_000_000_000
 
 func options(dir string) Options {
-	return Options{Path: filepath.Join(dir, "test.db"), driver: "sqlite-faulty", Random: rand.NewChaCha8([32]byte{7}),
+	return Options{DSN: "sqlite:" + filepath.Join(dir, "test.db"), driver: "sqlite-faulty", Random: rand.NewChaCha8([32]byte{7}),
 		Now: func() time.Time { return time.UnixMilli(testTime) }}
 }
 
@@ -175,8 +175,9 @@ func dump(t *testing.T, s *Store) map[string][]string {
 
 // writes are all operations that change the store.
 var writes = map[string]func(context.Context, *Store) error{
-	"SetMeta": func(ctx context.Context, s *Store) error {
-		return s.SetMeta(ctx, map[string][]byte{"a": {1}, "b": {2}})
+	"ClaimMeta": func(ctx context.Context, s *Store) error {
+		_, err := s.ClaimMeta(ctx, "a", map[string][]byte{"a": {1}, "b": {2}})
+		return err
 	},
 	"NewEpoch": func(ctx context.Context, s *Store) error { _, err := s.NewEpoch(ctx); return err },
 	"CreateOrg": func(ctx context.Context, s *Store) error {
@@ -272,7 +273,7 @@ func failOnce(t *testing.T, write func(context.Context, *Store) error, at int, l
 	if !reflect.DeepEqual(now, before) && !(late && reflect.DeepEqual(now, after)) {
 		t.Errorf("statement %d (late %v) left part of the change:\n%s", at, late, cmp.Diff(before, now))
 	}
-	if err := s.SetMeta(t.Context(), map[string][]byte{"alive": {1}}); err != nil {
+	if _, err := s.ClaimMeta(t.Context(), "alive", map[string][]byte{"alive": {1}}); err != nil {
 		t.Errorf("statement %d (late %v): the store is stuck: %v", at, late, err)
 	}
 	if err := s.Close(); err != nil {

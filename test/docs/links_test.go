@@ -1,0 +1,127 @@
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var (
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile(`^#+ (.*)$`)
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
+)
+
+// TestLinks follows every link to a file or a heading of this repository.
+func TestLinks(t *testing.T) {
+	anchors := make(map[string][]string)
+	for _, d := range documents(t) {
+		for _, line := range d.prose() {
+			if m := heading.FindStringSubmatch(line); m != nil {
+				anchors[d.path] = append(anchors[d.path], slug(m[1]))
+			}
+		}
+	}
+	for _, d := range documents(t) {
+		for i, line := range d.prose() {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				if !resolves(d.path, m[1], anchors) {
+					t.Errorf("%s:%d: the link %s leads nowhere", d.path, i+1, m[1])
+				}
+			}
+		}
+	}
+}
+
+func resolves(from, target string, anchors map[string][]string) bool {
+	if strings.Contains(target, "://") {
+		return strings.HasPrefix(target, "https://")
+	}
+	file, anchor, hasAnchor := strings.Cut(target, "#")
+	to := from
+	if file != "" {
+		to = path.Join(path.Dir(from), file)
+	}
+	if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+		return false
+	}
+	return !hasAnchor || slices.Contains(anchors[to], anchor)
+}
+
+// slug is the anchor of a heading: lower case, words joined by -, without signs.
+func slug(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
+}
+
+// TestEveryDocumentIsLinked keeps documents from being forgotten.
+func TestEveryDocumentIsLinked(t *testing.T) {
+	readme := strings.Join(doc(t, "README.md").lines, "\n")
+	for _, d := range documents(t) {
+		if d.path != "README.md" && !strings.Contains(readme, "]("+d.path+")") {
+			t.Errorf("README.md does not link to %s", d.path)
+		}
+	}
+}
+
+// TestNamedTestsExist checks that a test a document names as evidence is there.
+func TestNamedTestsExist(t *testing.T) {
+	cmd := exec.Command("git", "grep", "-h", "--untracked", "-oE", `^func (Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*`, "--", "*_test.go")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exist := testName.FindAllString(strings.ReplaceAll(string(out), "func ", ""), -1)
+	for _, d := range documents(t) {
+		for i, line := range d.prose() {
+			for _, name := range testName.FindAllString(line, -1) {
+				if !slices.Contains(exist, name) {
+					t.Errorf("%s:%d: there is no %s", d.path, i+1, name)
+				}
+			}
+		}
+	}
+}
+
+// TestExamples checks that README.md prints the examples that test/interop/run
+// executes.
+func TestExamples(t *testing.T) {
+	readme := doc(t, "README.md")
+	for info, file := range map[string]string{"go": "test/interop/examples/go/main.go", "js": "test/interop/node/example.mjs"} {
+		want := marked(t, file)
+		if !slices.ContainsFunc(readme.blocks, func(b block) bool {
+			return b.info == info && strings.Join(b.lines, "\n") == want
+		}) {
+			t.Errorf("README.md has no block %q that equals the marked part of %s", info, file)
+		}
+	}
+}
+
+// marked returns what is between the marks of a source file.
+func marked(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(text), "// README:begin\n")
+	part, _, ends := strings.Cut(rest, "// README:end\n")
+	if !begins || !ends {
+		t.Fatalf("%s has no part between README:begin and README:end", file)
+	}
+	return strings.Trim(part, "\n")
+}

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"sort"
@@ -18,20 +20,49 @@ import (
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/pgtest"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 )
 
 const testTime = 1_700_000_000_000
 
-func options(dir string) Options {
-	return Options{DSN: "sqlite:" + filepath.Join(dir, "test.db"), driver: "sqlite-faulty", Random: rand.NewChaCha8([32]byte{7}),
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// engines are the addresses of a new store on every engine.
+var engines = map[string]func(*testing.T) string{
+	"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "test.db") },
+	"postgres": func(t *testing.T) string { return pgtest.Database(t) },
+}
+
+// onEach runs a test against a new store on every engine.
+func onEach(t *testing.T, test func(t *testing.T, dsn string)) {
+	t.Helper()
+	for name, dsn := range engines {
+		t.Run(name, func(t *testing.T) { test(t, dsn(t)) })
+	}
+}
+
+func options(dsn string) Options {
+	return Options{DSN: dsn, driver: "sqlite-faulty", Random: &lockedRandom{r: rand.NewChaCha8([32]byte{7})},
 		Now: func() time.Time { return time.UnixMilli(testTime) }}
 }
 
-func open(t *testing.T, dir string) *Store {
+// lockedRandom is the same sequence in every test.
+type lockedRandom struct {
+	mu sync.Mutex
+	r  io.Reader
+}
+
+func (l *lockedRandom) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(p)
+}
+
+func open(t *testing.T, dsn string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), options(dir))
+	s, err := Open(t.Context(), options(dsn))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,69 +107,73 @@ func testClient(id string) registry.ClientRow {
 }
 
 func TestRoundTrips(t *testing.T) {
-	s := open(t, t.TempDir())
-	fill(t, s)
-	ctx := t.Context()
-	product, err := s.Product(ctx, "P1")
-	if diff := cmp.Diff(testProduct("P1"), product); err != nil || diff != "" {
-		t.Errorf("product: %v\n%s", err, diff)
-	}
-	device, err := s.DeviceByID2(ctx, 1, testDevice(1).ID2)
-	if diff := cmp.Diff(testDevice(1), device); err != nil || diff != "" {
-		t.Errorf("device: %v\n%s", err, diff)
-	}
-	client, err := s.Client(ctx, "AK1")
-	if diff := cmp.Diff(testClient("AK1"), client, cmp.Comparer(func(a, b registry.ClientRow) bool { return reflect.DeepEqual(a, b) })); err != nil || diff != "" {
-		t.Errorf("client: %v\n%s", err, diff)
-	}
-	for name, get := range map[string]func() error{
-		"product":                        func() error { _, err := s.Product(ctx, "none"); return err },
-		"device":                         func() error { _, err := s.DeviceByID2(ctx, 1, "none"); return err },
-		"device of another organisation": func() error { _, err := s.DeviceByID2(ctx, 2, testDevice(1).ID2); return err },
-		"asset of another organisation":  func() error { _, err := s.DeviceByAsset(ctx, 2, testDevice(1).Asset); return err },
-		"client":                         func() error { _, err := s.Client(ctx, "none"); return err },
-	} {
-		if err := get(); !errors.Is(err, registry.ErrNotFound) {
-			t.Errorf("absent %s: %v", name, err)
+	onEach(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		fill(t, s)
+		ctx := t.Context()
+		product, err := s.Product(ctx, "P1")
+		if diff := cmp.Diff(testProduct("P1"), product); err != nil || diff != "" {
+			t.Errorf("product: %v\n%s", err, diff)
 		}
-	}
+		device, err := s.DeviceByID2(ctx, 1, testDevice(1).ID2)
+		if diff := cmp.Diff(testDevice(1), device); err != nil || diff != "" {
+			t.Errorf("device: %v\n%s", err, diff)
+		}
+		client, err := s.Client(ctx, "AK1")
+		if diff := cmp.Diff(testClient("AK1"), client, cmp.Comparer(func(a, b registry.ClientRow) bool { return reflect.DeepEqual(a, b) })); err != nil || diff != "" {
+			t.Errorf("client: %v\n%s", err, diff)
+		}
+		for name, get := range map[string]func() error{
+			"product":                        func() error { _, err := s.Product(ctx, "none"); return err },
+			"device":                         func() error { _, err := s.DeviceByID2(ctx, 1, "none"); return err },
+			"device of another organisation": func() error { _, err := s.DeviceByID2(ctx, 2, testDevice(1).ID2); return err },
+			"asset of another organisation":  func() error { _, err := s.DeviceByAsset(ctx, 2, testDevice(1).Asset); return err },
+			"client":                         func() error { _, err := s.Client(ctx, "none"); return err },
+		} {
+			if err := get(); !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("absent %s: %v", name, err)
+			}
+		}
+	})
 }
 
 func TestRefusedWritesChangeNothing(t *testing.T) {
-	s := open(t, t.TempDir())
-	fill(t, s)
-	ctx := t.Context()
-	if err := s.Activate(ctx, testActivation(1), event); err != nil {
-		t.Fatal(err)
-	}
-	before := dump(t, s)
-	stale, foreign, again := testDevice(1), testDevice(2), testDevice(1)
-	again.Asset = 900
-	foreign.Org = 2
-	for name, c := range map[string]struct {
-		do   func() error
-		want error
-	}{
-		"product again":       {func() error { return s.CreateProduct(ctx, testProduct("P1"), event) }, registry.ErrExists},
-		"organisation again":  {func() error { return s.CreateOrg(ctx, registry.Org{ID: 9, Name: "one"}, event) }, registry.ErrExists},
-		"client again":        {func() error { return s.CreateClient(ctx, testClient("AK1"), event) }, registry.ErrExists},
-		"stale activation":    {func() error { return s.Activate(ctx, testActivation(1), event) }, registry.ErrConflict},
-		"stale update":        {func() error { return s.UpdateDevice(ctx, stale, 1, event) }, registry.ErrConflict},
-		"foreign update":      {func() error { return s.UpdateDevice(ctx, foreign, 1, event) }, registry.ErrConflict},
-		"foreign delete":      {func() error { return s.DeleteDevice(ctx, 2, foreign.Asset, event) }, registry.ErrNotFound},
-		"unknown client":      {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
-		"foreign client":      {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
-		"unknown product":     {func() error { return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, event) }, registry.ErrNotFound},
-		"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
-		"usage of an unknown": {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
-	} {
-		if err := c.do(); !errors.Is(err, c.want) {
-			t.Errorf("%s: got %v, want %v", name, err, c.want)
+	onEach(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		fill(t, s)
+		ctx := t.Context()
+		if err := s.Activate(ctx, testActivation(1), event); err != nil {
+			t.Fatal(err)
 		}
-		if diff := cmp.Diff(before, dump(t, s)); diff != "" {
-			t.Errorf("%s changed the store:\n%s", name, diff)
+		before := dump(t, s)
+		stale, foreign, again := testDevice(1), testDevice(2), testDevice(1)
+		again.Asset = 900
+		foreign.Org = 2
+		for name, c := range map[string]struct {
+			do   func() error
+			want error
+		}{
+			"product again":       {func() error { return s.CreateProduct(ctx, testProduct("P1"), event) }, registry.ErrExists},
+			"organisation again":  {func() error { return s.CreateOrg(ctx, registry.Org{ID: 9, Name: "one"}, event) }, registry.ErrExists},
+			"client again":        {func() error { return s.CreateClient(ctx, testClient("AK1"), event) }, registry.ErrExists},
+			"stale activation":    {func() error { return s.Activate(ctx, testActivation(1), event) }, registry.ErrConflict},
+			"stale update":        {func() error { return s.UpdateDevice(ctx, stale, 1, event) }, registry.ErrConflict},
+			"foreign update":      {func() error { return s.UpdateDevice(ctx, foreign, 1, event) }, registry.ErrConflict},
+			"foreign delete":      {func() error { return s.DeleteDevice(ctx, 2, foreign.Asset, event) }, registry.ErrNotFound},
+			"unknown client":      {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
+			"foreign client":      {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
+			"unknown product":     {func() error { return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, event) }, registry.ErrNotFound},
+			"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
+			"usage of an unknown": {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
+		} {
+			if err := c.do(); !errors.Is(err, c.want) {
+				t.Errorf("%s: got %v, want %v", name, err, c.want)
+			}
+			if diff := cmp.Diff(before, dump(t, s)); diff != "" {
+				t.Errorf("%s changed the store:\n%s", name, diff)
+			}
 		}
-	}
+	})
 }
 
 // dump returns every row of every table as text.
@@ -244,7 +279,7 @@ func TestEveryWriteFailingBeforeAndAfter(t *testing.T) {
 // outcomes returns the store without and with the change.
 func outcomes(t *testing.T, write func(context.Context, *Store) error) (before, after map[string][]string) {
 	t.Helper()
-	s := open(t, t.TempDir())
+	s := open(t, engines["sqlite"](t))
 	fill(t, s)
 	before = dump(t, s)
 	if err := write(t.Context(), s); err != nil {
@@ -255,8 +290,8 @@ func outcomes(t *testing.T, write func(context.Context, *Store) error) (before, 
 
 func failOnce(t *testing.T, write func(context.Context, *Store) error, at int, late bool, before, after map[string][]string) (struck bool) {
 	t.Helper()
-	dir := t.TempDir()
-	s := open(t, dir)
+	dsn := engines["sqlite"](t)
+	s := open(t, dsn)
 	fill(t, s)
 	theSaboteur.arm(at, late)
 	err := write(t.Context(), s)
@@ -279,7 +314,7 @@ func failOnce(t *testing.T, write func(context.Context, *Store) error, at int, l
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	again := open(t, dir) // and what it shows is what is on disk
+	again := open(t, dsn) // and what it shows is what is on disk
 	delete(now, "meta")
 	onDisk := dump(t, again)
 	delete(onDisk, "meta")
@@ -291,7 +326,7 @@ func failOnce(t *testing.T, write func(context.Context, *Store) error, at int, l
 
 // A part that fails in a shared commit leaves the others whole.
 func TestGroupCommitKeepsPartsApart(t *testing.T) {
-	s := open(t, t.TempDir())
+	s := open(t, engines["sqlite"](t))
 	fill(t, s)
 	hold := make(chan struct{})
 	started := make(chan struct{})
@@ -332,30 +367,31 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 }
 
 func TestSecondProcessIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	open(t, dir)
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, replay.ErrLocked) {
+	dsn := engines["sqlite"](t)
+	open(t, dsn)
+	if _, err := Open(t.Context(), options(dsn)); !errors.Is(err, replay.ErrLocked) {
 		t.Errorf("opened twice: %v", err)
 	}
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	err := s.write(t.Context(), func(tx txn) error {
-		_, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (9999)`)
-		return err
+	onEach(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		err := s.write(t.Context(), func(tx txn) error {
+			_, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (9999)`)
+			return err
+		})
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), options(dsn)); !errors.Is(err, ErrNewer) {
+			t.Errorf("opened a newer schema: %v", err)
+		}
 	})
-	if err := errors.Join(err, s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), options(dir)); !errors.Is(err, ErrNewer) {
-		t.Errorf("opened a newer schema: %v", err)
-	}
 }
 
 func TestDurabilitySettings(t *testing.T) {
-	s := open(t, t.TempDir())
+	s := open(t, engines["sqlite"](t))
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2"} {
 		var got string
 		err := s.writer.(*groupWriter).conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got)
@@ -366,87 +402,91 @@ func TestDurabilitySettings(t *testing.T) {
 }
 
 func TestAuditChain(t *testing.T) {
-	s := open(t, t.TempDir())
-	fill(t, s)
-	key := [32]byte{9}
-	for range 3 {
-		if _, err := s.SealAudit(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.AppendAudit(t.Context(), []audit.Event{event}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check := func() (n int, ok bool) {
-		events, err := s.AuditEvents(t.Context(), registry.AuditFilter{InOrder: true, Limit: 100})
-		if err != nil {
-			t.Fatal(err)
-		}
-		chain := audit.NewChain(key, 0, nil)
-		for _, e := range events {
-			if !chain.Follows(e) {
-				return n, false
+	onEach(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		fill(t, s)
+		key := [32]byte{9}
+		for range 3 {
+			if _, err := s.SealAudit(t.Context(), key); err != nil {
+				t.Fatal(err)
 			}
-			n++
+			if err := s.AppendAudit(t.Context(), []audit.Event{event}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		return n, true
-	}
-	if n, ok := check(); n != 6 || !ok {
-		t.Fatalf("%d links, intact %v", n, ok)
-	}
-	for _, tamper := range []string{
-		`UPDATE audit SET detail = '{"x":1}' WHERE seq = 3`,
-		`UPDATE audit SET seq = 99 WHERE seq = 4`,
-		`DELETE FROM audit WHERE seq = 2`,
-	} {
-		if err := s.write(t.Context(), func(tx txn) error { _, err := tx.Exec(tamper); return err }); err != nil {
-			t.Fatal(err)
+		check := func() (n int, ok bool) {
+			events, err := s.AuditEvents(t.Context(), registry.AuditFilter{InOrder: true, Limit: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain := audit.NewChain(key, 0, nil)
+			for _, e := range events {
+				if !chain.Follows(e) {
+					return n, false
+				}
+				n++
+			}
+			return n, true
 		}
-		if _, ok := check(); ok {
-			t.Errorf("not noticed: %s", tamper)
+		if n, ok := check(); n != 6 || !ok {
+			t.Fatalf("%d links, intact %v", n, ok)
 		}
-	}
+		for _, tamper := range []string{
+			`UPDATE audit SET detail = '{"x":1}' WHERE seq = 3`,
+			`UPDATE audit SET seq = 99 WHERE seq = 4`,
+			`DELETE FROM audit WHERE seq = 2`,
+		} {
+			if err := s.write(t.Context(), func(tx txn) error { _, err := tx.Exec(tamper); return err }); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := check(); ok {
+				t.Errorf("not noticed: %s", tamper)
+			}
+		}
+	})
 }
 
 func TestDeviceFilters(t *testing.T) {
-	s := open(t, t.TempDir())
-	fill(t, s)
-	ctx := t.Context()
-	if err := s.Activate(ctx, testActivation(1), event); err != nil {
-		t.Fatal(err)
-	}
-	until := testActivation(1).Until
-	state := func(st registry.State) *registry.State { return &st }
-	for _, c := range []struct {
-		name string
-		f    registry.DeviceFilter
-		now  registry.Instant
-		want int
-	}{
-		{"all", registry.DeviceFilter{}, testTime, 2},
-		{"product", registry.DeviceFilter{Product: "P1"}, testTime, 2},
-		{"other product", registry.DeviceFilter{Product: "P9"}, testTime, 0},
-		{"active", registry.DeviceFilter{State: state(registry.Active)}, testTime, 1},
-		{"unactivated", registry.DeviceFilter{State: state(registry.Unactivated)}, testTime, 1},
-		{"expired", registry.DeviceFilter{State: state(registry.Expired)}, until, 1},
-		{"expired one moment early", registry.DeviceFilter{State: state(registry.Expired)}, until - 1, 0},
-		{"released", registry.DeviceFilter{State: state(registry.Unactivated)}, until + registry.ReleaseAfter, 2},
-		{"suspended", registry.DeviceFilter{State: state(registry.Suspended)}, testTime, 0},
-		{"prefix", registry.DeviceFilter{Prefix: testDevice(1).ID2[:23]}, testTime, 2},
-		{"whole id", registry.DeviceFilter{Prefix: testDevice(2).ID2}, testTime, 1},
-		{"second page", registry.DeviceFilter{After: testDevice(1).Asset}, testTime, 1},
-	} {
-		c.f.Limit = 100
-		got, err := s.Devices(ctx, 1, c.f, c.now)
-		if err != nil || len(got) != c.want {
-			t.Errorf("%s: %d devices, %v; want %d", c.name, len(got), err, c.want)
+	onEach(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		fill(t, s)
+		ctx := t.Context()
+		if err := s.Activate(ctx, testActivation(1), event); err != nil {
+			t.Fatal(err)
 		}
-		if c.f.State != nil {
-			for _, d := range got {
-				if d.StateAt(c.now) != *c.f.State {
-					t.Errorf("%s: the query and the rule disagree on %v", c.name, d)
+		until := testActivation(1).Until
+		state := func(st registry.State) *registry.State { return &st }
+		for _, c := range []struct {
+			name string
+			f    registry.DeviceFilter
+			now  registry.Instant
+			want int
+		}{
+			{"all", registry.DeviceFilter{}, testTime, 2},
+			{"product", registry.DeviceFilter{Product: "P1"}, testTime, 2},
+			{"other product", registry.DeviceFilter{Product: "P9"}, testTime, 0},
+			{"active", registry.DeviceFilter{State: state(registry.Active)}, testTime, 1},
+			{"unactivated", registry.DeviceFilter{State: state(registry.Unactivated)}, testTime, 1},
+			{"expired", registry.DeviceFilter{State: state(registry.Expired)}, until, 1},
+			{"expired one moment early", registry.DeviceFilter{State: state(registry.Expired)}, until - 1, 0},
+			{"released", registry.DeviceFilter{State: state(registry.Unactivated)}, until + registry.ReleaseAfter, 2},
+			{"suspended", registry.DeviceFilter{State: state(registry.Suspended)}, testTime, 0},
+			{"prefix", registry.DeviceFilter{Prefix: testDevice(1).ID2[:23]}, testTime, 2},
+			{"whole id", registry.DeviceFilter{Prefix: testDevice(2).ID2}, testTime, 1},
+			{"second page", registry.DeviceFilter{After: testDevice(1).Asset}, testTime, 1},
+		} {
+			c.f.Limit = 100
+			got, err := s.Devices(ctx, 1, c.f, c.now)
+			if err != nil || len(got) != c.want {
+				t.Errorf("%s: %d devices, %v; want %d", c.name, len(got), err, c.want)
+			}
+			if c.f.State != nil {
+				for _, d := range got {
+					if d.StateAt(c.now) != *c.f.State {
+						t.Errorf("%s: the query and the rule disagree on %v", c.name, d)
+					}
 				}
 			}
 		}
-	}
+	})
 }

@@ -37,9 +37,11 @@ func refuse(code id2.Code, reason string) error { return &Refusal{code, reason} 
 type Options struct {
 	Registry *registry.Registry
 	Ring     *keyring.Ring
-	Journal  *replay.Journal
-	// Epoch is a number that no earlier start of this store has used.
-	Epoch uint32
+	Guard    Guard
+	// Epoch is this start's own. Epochs finds when another start's began, on
+	// stores that several nodes share; nil accepts challenges of Epoch alone.
+	Epoch  Epoch
+	Epochs func(ctx context.Context, number uint32) (began time.Time, err error)
 	// ChallengeLifetime is how long a challenge may be answered.
 	ChallengeLifetime time.Duration
 	Now               func() time.Time
@@ -47,12 +49,22 @@ type Options struct {
 	Log               *slog.Logger
 }
 
+// Guard makes each code count once. Its errors are those of package replay.
+type Guard interface {
+	Spend(ctx context.Context, c replay.Code) error
+}
+
+// Epoch is a number that no other start of a store has used, and when it began.
+type Epoch struct {
+	Number uint32
+	Began  time.Time
+}
+
 // Service authenticates devices. It is safe for concurrent use.
 type Service struct {
 	registry   *registry.Registry
 	challenges *challenger
-	window     *replay.Window
-	journal    *replay.Journal
+	guard      Guard
 	now        func() time.Time
 	random     io.Reader
 	usage      *usage
@@ -71,10 +83,8 @@ type scratch struct {
 // New returns a service. Run must be called for its counters to be written.
 func New(o Options) *Service {
 	replayKey := o.Ring.Derive("replay hash")
-	c := newChallenger(o.Ring, o.Epoch, o.ChallengeLifetime, o.Now)
 	s := &Service{
-		registry: o.Registry, challenges: c, window: replay.NewWindow(c.lifetime),
-		journal: o.Journal, now: o.Now, random: o.Random,
+		registry: o.Registry, challenges: newChallenger(o), guard: o.Guard, now: o.Now, random: o.Random,
 		usage: newUsage(o.Registry, o.Log), daily: newDailyCounter(), notes: newNotes(o.Registry, o.Now, o.Log),
 	}
 	s.scratch.New = func() any {

@@ -1,18 +1,19 @@
 package authn
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 	"hash"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
@@ -27,8 +28,8 @@ import (
 type challenger struct {
 	block    cipher.Block
 	tags     sync.Pool // of hash.Hash
-	epoch    uint32
-	began    time.Time
+	epoch    Epoch
+	epochs   func(context.Context, uint32) (time.Time, error)
 	lifetime uint32 // in ticks
 	now      func() time.Time
 	counter  atomic.Uint32
@@ -37,27 +38,32 @@ type challenger struct {
 // tick is the unit of time in a challenge; 32 bits of it last 13 years.
 const tick = 100 * time.Millisecond
 
+// Ticks converts a duration to the unit of time in a challenge.
+func Ticks(d time.Duration) uint32 { return uint32(d / tick) }
+
 const challengeLength = 32 // hexadecimal digits
 
-func newChallenger(ring *keyring.Ring, epoch uint32, lifetime time.Duration, now func() time.Time) *challenger {
-	blockKey, tagKey := ring.Derive("challenge block"), ring.Derive("challenge tag")
+func newChallenger(o Options) *challenger {
+	blockKey, tagKey := o.Ring.Derive("challenge block"), o.Ring.Derive("challenge tag")
 	block, err := aes.NewCipher(blockKey[:])
 	if err != nil {
 		panic(err) // only for a key of another length
 	}
-	c := &challenger{block: block, epoch: epoch, began: now(), lifetime: uint32(lifetime / tick), now: now}
+	c := &challenger{block: block, epoch: o.Epoch, epochs: o.Epochs, lifetime: Ticks(o.ChallengeLifetime), now: o.Now}
 	c.tags.New = func() any { return hmac.New(sha256.New, tagKey[:]) }
 	return c
 }
 
-// ticks is the age of the epoch. It goes by the monotonic clock where there is
+// ticks is the age of an epoch. It goes by the monotonic clock where there is
 // one, so that a wall clock set back or forth changes no challenge's age.
-func (c *challenger) ticks() uint32 { return uint32(max(c.now().Sub(c.began), 0) / tick) }
+func (c *challenger) ticks(began time.Time) uint32 {
+	return uint32(max(c.now().Sub(began), 0) / tick)
+}
 
 func (c *challenger) issue(org registry.ID, id string) string {
 	var b [aes.BlockSize]byte
-	binary.BigEndian.PutUint32(b[0:], c.epoch)
-	binary.BigEndian.PutUint32(b[4:], c.ticks())
+	binary.BigEndian.PutUint32(b[0:], c.epoch.Number)
+	binary.BigEndian.PutUint32(b[4:], c.ticks(c.epoch.Began))
 	binary.BigEndian.PutUint32(b[8:], c.counter.Add(1))
 	tag := c.tag(org, id)
 	copy(b[12:], tag[:])
@@ -70,24 +76,49 @@ func (c *challenger) issue(org registry.ID, id string) string {
 	return string(text[:])
 }
 
-// issued is a challenge of this epoch.
-type issued struct{ counter, tick uint32 }
+// issued is a challenge that was issued here and has not outlived its lifetime.
+type issued struct {
+	counter, tick uint32
+	now           uint32    // the age of its epoch
+	at            time.Time // when it was issued
+	sealed        [aes.BlockSize]byte
+}
 
-// open returns what a challenge says, and whether it was issued in this epoch
-// for this device and has not outlived its lifetime.
-func (c *challenger) open(org registry.ID, id, text string) (issued, bool) {
+// open returns what a challenge says, and whether it was issued for this device
+// in an epoch that counts and has not outlived its lifetime.
+func (c *challenger) open(ctx context.Context, org registry.ID, id, text string) (ch issued, ok bool, err error) {
+	if !decodeHex(&ch.sealed, text) {
+		return ch, false, nil
+	}
 	var b [aes.BlockSize]byte
-	if !decodeHex(&b, text) {
-		return issued{}, false
-	}
-	c.block.Decrypt(b[:], b[:])
+	c.block.Decrypt(b[:], ch.sealed[:])
 	tag := c.tag(org, id)
-	if subtle.ConstantTimeCompare(tag[:], b[12:]) != 1 || binary.BigEndian.Uint32(b[0:]) != c.epoch {
-		return issued{}, false
+	if subtle.ConstantTimeCompare(tag[:], b[12:]) != 1 {
+		return ch, false, nil
 	}
-	ch := issued{tick: binary.BigEndian.Uint32(b[4:]), counter: binary.BigEndian.Uint32(b[8:])}
-	now := c.ticks()
-	return ch, ch.tick <= now && now-ch.tick < c.lifetime
+	began, err := c.began(ctx, binary.BigEndian.Uint32(b[0:]))
+	if err != nil || began.IsZero() {
+		return ch, false, err
+	}
+	ch.tick, ch.counter = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+	ch.now = c.ticks(began)
+	ch.at = began.Add(time.Duration(ch.tick) * tick)
+	return ch, ch.tick <= ch.now && ch.now-ch.tick < c.lifetime, nil
+}
+
+// began tells when an epoch began; the zero time says that it does not count.
+func (c *challenger) began(ctx context.Context, number uint32) (time.Time, error) {
+	if number == c.epoch.Number {
+		return c.epoch.Began, nil
+	}
+	if c.epochs == nil {
+		return time.Time{}, nil
+	}
+	began, err := c.epochs(ctx, number)
+	if errors.Is(err, registry.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	return began, err
 }
 
 // decodeHex reads exactly 32 upper-case digits: the text as it was issued, in

@@ -88,7 +88,8 @@ func (f *fixture) start(fresh bool) {
 	epoch, err := f.store.NewEpoch(context.Background())
 	must(err)
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: f.ring, Now: f.clock.Now, Random: rand.Reader})
-	f.Service = New(Options{Registry: f.reg, Ring: f.ring, Journal: f.journal, Epoch: epoch, ChallengeLifetime: 5 * time.Minute,
+	f.Service = New(Options{Registry: f.reg, Ring: f.ring, Guard: replay.NewLocal(f.journal, Ticks(5*time.Minute)),
+		Epoch: Epoch{epoch, f.clock.Now()}, ChallengeLifetime: 5 * time.Minute,
 		Now: f.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 }
 

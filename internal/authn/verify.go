@@ -83,7 +83,7 @@ func (s *Service) verify(ctx context.Context, v *verification, scr *scratch) (Re
 	if err := s.find(ctx, v); err != nil {
 		return Result{}, err
 	}
-	if err := s.checkValue(v); err != nil {
+	if err := s.checkValue(ctx, v); err != nil {
 		return Result{}, err
 	}
 	scr.message = id2.AppendMessage(scr.message[:0], v.ID2, v.code.DeviceRandom, v.code.Value, []byte(v.Extra))
@@ -174,7 +174,7 @@ func (s *Service) product(ctx context.Context, v *verification) (*registry.LiveP
 }
 
 // checkValue judges the time or the challenge without spending it.
-func (s *Service) checkValue(v *verification) error {
+func (s *Service) checkValue(ctx context.Context, v *verification) (err error) {
 	if v.code.Kind.IsTimestamp() {
 		ms, ok := parseMillis(v.code.Value)
 		v.stamp = time.UnixMilli(ms)
@@ -184,7 +184,11 @@ func (s *Service) checkValue(v *verification) error {
 		return nil
 	}
 	var ok bool
-	if v.challenge, ok = s.challenges.open(v.Org, v.ID2, v.code.Value); !ok {
+	v.challenge, ok, err = s.challenges.open(ctx, v.Org, v.ID2, v.code.Value)
+	if err != nil {
+		return err
+	}
+	if !ok {
 		return refuse(id2.CodeChallenge, "the challenge was not issued for this device, has expired, or is older than the server's last start: ask for a new one")
 	}
 	return nil
@@ -250,25 +254,50 @@ func (s *Service) serverCode(v *verification) (code string, err error) {
 	return code, nil
 }
 
-// spend makes the code count, exactly once.
+// spend makes the code count, exactly once. A device that changed since it was
+// read is judged again.
 func (s *Service) spend(ctx context.Context, v *verification, scr *scratch) error {
-	if !v.code.Kind.IsTimestamp() {
-		err := s.window.Spend(v.challenge.counter, v.challenge.tick, s.challenges.ticks())
-		if err != nil {
-			return refuse(id2.CodeChallenge, "the challenge was used already")
+	err := s.guard.Spend(ctx, v.toSpend(scr))
+	for range maxTries {
+		if !errors.Is(err, replay.ErrChanged) {
+			break
 		}
-		return nil
+		s.registry.Forget(v.Org, v.ID2)
+		if err := s.find(ctx, v); err != nil {
+			return err
+		}
+		if !v.device.Key.Verify(v.code.Hash, v.message, v.code.Signature) {
+			return refuse(id2.CodeAuthCode, "the device's key was changed")
+		}
+		err = s.guard.Spend(ctx, v.toSpend(scr))
 	}
-	err := s.journal.Spend(ctx, scr.replayKey(v.Org, v.message), v.stamp)
+	return v.spendError(err)
+}
+
+func (v *verification) toSpend(scr *scratch) replay.Code {
+	c := replay.Code{Asset: int64(v.device.Asset), Version: int64(v.device.Version)}
+	if v.code.Kind.IsTimestamp() {
+		c.Timestamp, c.At, c.Key = true, v.stamp, scr.replayKey(v.Org, v.message)
+		return c
+	}
+	c.At, c.Counter, c.Tick, c.Now = v.challenge.at, v.challenge.counter, v.challenge.tick, v.challenge.now
+	c.Key = v.challenge.sealed // as good as a keyed hash: the block is enciphered, and issued once
+	return c
+}
+
+// spendError puts the guard's refusals in the terms of the wire.
+func (v *verification) spendError(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case errors.Is(err, replay.ErrSpent) && !v.code.Kind.IsTimestamp():
+		return refuse(id2.CodeChallenge, "the challenge was used already")
 	case errors.Is(err, replay.ErrSpent):
 		return refuse(id2.CodeTimestampRepeated, "the timestamp auth code was used already")
 	case errors.Is(err, replay.ErrStale):
 		return refuse(id2.CodeTimestampExpired, "the server cannot vouch that this timestamp was not used before it last started: ask the device for a newer one")
 	case errors.Is(err, replay.ErrFull):
 		return refuse(id2.CodeBusy, "too many timestamp codes in the last ten minutes: try again later")
+	case errors.Is(err, replay.ErrChanged):
+		return refuse(id2.CodeBusy, "the device is being changed by others: try again")
 	}
 	return err
 }

@@ -128,7 +128,7 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	f.must(err)
 	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
-	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Journal: f.journal, Epoch: epoch,
+	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Guard: replay.NewLocal(f.journal, authn.Ticks(5*time.Minute)), Epoch: authn.Epoch{Number: epoch, Began: f.clock.Now()},
 		ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
 	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
 		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})

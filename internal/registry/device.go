@@ -127,6 +127,9 @@ func (r *Registry) LiveDevice(ctx context.Context, org ID, id string) (LiveDevic
 	return r.devices.get(ctx, deviceKey{org, id})
 }
 
+// Forget drops what is remembered of a device that has changed elsewhere.
+func (r *Registry) Forget(org ID, id string) { r.devices.invalidate(deviceKey{org, id}) }
+
 func (r *Registry) loadDevice(ctx context.Context, k deviceKey) (LiveDevice, error) {
 	row, err := r.store.DeviceByID2(ctx, k.org, strings.Clone(k.id2))
 	if err != nil {

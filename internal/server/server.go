@@ -183,8 +183,8 @@ func (s *Server) openAuthn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take an epoch: %w", err)
 	}
-	s.authn = authn.New(authn.Options{Registry: s.registry, Ring: s.ring, Journal: s.journal, Epoch: epoch,
-		ChallengeLifetime: s.config.ChallengeLifetime, Now: s.config.Now, Random: rand.Reader, Log: s.config.Log})
+	s.authn = authn.New(authn.Options{Registry: s.registry, Ring: s.ring, Epoch: authn.Epoch{Number: epoch, Began: s.config.Now()},
+		Guard: replay.NewLocal(s.journal, authn.Ticks(s.config.ChallengeLifetime)), ChallengeLifetime: s.config.ChallengeLifetime, Now: s.config.Now, Random: rand.Reader, Log: s.config.Log})
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.background.Go(func() { s.authn.Run(work) })

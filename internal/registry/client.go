@@ -111,8 +111,8 @@ func (r *Registry) newClient(org ID, s ClientSpec) (Client, error) {
 	if !ok {
 		return Client{}, invalid("the door must be id2, enos or ciss")
 	}
-	if len(s.Name) > maxName {
-		return Client{}, invalid("a name has at most %d bytes", maxName)
+	if len(s.Name) > maxName || !isText(s.Name) {
+		return Client{}, invalid("a name has at most %d bytes of text without control characters", maxName)
 	}
 	for _, scope := range s.Scopes {
 		if !slices.Contains(known, scope) {

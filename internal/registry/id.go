@@ -40,7 +40,7 @@ func ParseID(s string) (id ID, ok bool) {
 		return 0, false
 	}
 	b, err := idText.DecodeString(strings.ToLower(s))
-	if err != nil || b[0]&0x80 != 0 {
+	if err != nil || len(b) != 8 || b[0]&0x80 != 0 { // the decoder skips line ends
 		return 0, false
 	}
 	id = ID(binary.BigEndian.Uint64(b))

@@ -94,6 +94,9 @@ func clip(s string) string {
 // ranges, and each batch touches few pages of it.
 const importBatch = 1 << 12
 
+// importBytes ends a batch of long rows sooner, so that memory stays bounded.
+const importBytes = 4 << 20
+
 // importRow is one row of the file on its way in.
 type importRow struct {
 	line              int
@@ -188,8 +191,8 @@ func (r *Registry) prepareRow(p *Product, row *importRow, asset ID) error {
 	if !id2.ValidID(row.id2) {
 		return invalid("id2: 24 to 48 printable characters without ~ are needed")
 	}
-	if len(row.name) > maxName || len(row.device) > maxName {
-		return invalid("name and device_key have at most %d bytes", maxName)
+	if len(row.name) > maxName || len(row.device) > maxName || !isText(row.name) || !isText(row.device) {
+		return invalid("name and device_key have at most %d bytes of text without control characters", maxName)
 	}
 	var err error
 	if row.key, err = row.text.parse(p.Algorithm); err != nil {
@@ -315,7 +318,11 @@ type importReader struct {
 
 func newImportReader(file io.Reader) (*importReader, error) {
 	limit := &recordLimiter{r: file}
-	c := csv.NewReader(bufio.NewReaderSize(limit, 64<<10))
+	text := bufio.NewReaderSize(limit, 64<<10)
+	if mark, _ := text.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(mark)) // it is there
+	}
+	c := csv.NewReader(text)
 	c.ReuseRecord = true
 	header, err := c.Read()
 	if errors.Is(err, io.EOF) {
@@ -324,13 +331,22 @@ func newImportReader(file io.Reader) (*importReader, error) {
 	if err != nil {
 		return nil, invalid("header: %v", err)
 	}
+	columns, err := importColumns(header)
+	return &importReader{csv: c, limit: limit, columns: columns}, err
+}
+
+// byteOrderMark begins the files of some spreadsheets.
+const byteOrderMark = "\ufeff"
+
+// importColumns returns the place of each column by name.
+func importColumns(header []string) (map[string]int, error) {
 	columns := make(map[string]int)
 	for i, name := range header {
-		name = strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))
+		name = strings.TrimSpace(name)
 		switch name {
 		case "id2", "key_hex", "public_key_pem", "device_key", "name":
 		default:
-			return nil, invalid("header: unknown column %q; the columns are id2, key_hex or public_key_pem, device_key, name", clip(name))
+			return nil, unknownColumn(i, name)
 		}
 		if _, twice := columns[name]; twice {
 			return nil, invalid("header: column %q stands twice", name)
@@ -342,13 +358,26 @@ func newImportReader(file io.Reader) (*importReader, error) {
 	if _, ok := columns["id2"]; !ok || !hasHex && !hasPEM {
 		return nil, invalid("header: the columns id2 and key_hex (or public_key_pem) are needed")
 	}
-	return &importReader{csv: c, limit: limit, columns: columns}, nil
+	return columns, nil
 }
 
-// next returns up to n rows; io.EOF comes with or after the last ones.
+// maxShownColumn is shorter than any key: in a file without a header the first
+// row stands in its place, and must not be shown.
+const maxShownColumn = 20
+
+func unknownColumn(i int, name string) error {
+	const known = "the columns are id2, key_hex or public_key_pem, device_key, name"
+	if len(name) > maxShownColumn {
+		return invalid("header: column %d has an unknown name, or the header line is missing; %s", i+1, known)
+	}
+	return invalid("header: unknown column %q; %s", name, known)
+}
+
+// next returns up to n rows of together little more than importBytes; io.EOF
+// comes with or after the last ones.
 func (ir *importReader) next(n int) ([]importRow, error) {
 	rows := make([]importRow, 0, n)
-	for len(rows) < n {
+	for start := ir.csv.InputOffset(); len(rows) < n && ir.csv.InputOffset()-start < importBytes; {
 		record, err := ir.csv.Read()
 		ir.limit.used = 0
 		if errors.Is(err, io.EOF) {
@@ -366,21 +395,23 @@ func (ir *importReader) next(n int) ([]importRow, error) {
 // row turns one record into a row; a malformed line is a refused row, a failing
 // reader is an error.
 func (ir *importReader) row(record []string, err error) (importRow, error) {
+	get := func(name string) string {
+		i, ok := ir.columns[name]
+		if !ok || i >= len(record) {
+			return ""
+		}
+		return strings.Clone(strings.TrimSpace(record[i]))
+	}
 	var malformed *csv.ParseError
 	switch {
+	case errors.Is(err, csv.ErrFieldCount) && errors.As(err, &malformed):
+		return importRow{line: malformed.StartLine, id2: get("id2"), err: invalid("wrong number of fields")}, nil
 	case errors.As(err, &malformed):
 		return importRow{line: malformed.StartLine, err: invalid("not well-formed CSV: %v", malformed.Err)}, nil
 	case err != nil:
 		return importRow{}, fmt.Errorf("read the file: %w", err)
 	}
 	line, _ := ir.csv.FieldPos(0)
-	get := func(name string) string {
-		i, ok := ir.columns[name]
-		if !ok {
-			return ""
-		}
-		return strings.Clone(strings.TrimSpace(record[i]))
-	}
 	return importRow{line: line, id2: get("id2"), device: get("device_key"), name: get("name"),
 		text: KeyText{Hex: get("key_hex"), PEM: get("public_key_pem")}}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -136,10 +138,15 @@ func (s *ProductSpec) check() error {
 }
 
 func checkName(name string) error {
-	if strings.TrimSpace(name) == "" || len(name) > maxName {
-		return invalid("a name of 1 to %d bytes is needed", maxName)
+	if strings.TrimSpace(name) == "" || len(name) > maxName || !isText(name) {
+		return invalid("a name of 1 to %d bytes of text without control characters is needed", maxName)
 	}
 	return nil
+}
+
+// isText reports whether s is UTF-8 that every store and terminal takes.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, error) {

@@ -144,18 +144,18 @@ func zshScript(places []place) string {
 	b.WriteString("  esac\n  for ((i = 2; i < CURRENT; i++)); do\n    case \"${at:+$at }${words[i]}\" in\n")
 	fmt.Fprintf(&b, "      (%s) at=\"${at:+$at }${words[i]}\" ;;\n    esac\n  done\n  case $at in\n", paths(places))
 	for _, p := range places {
-		fmt.Fprintf(&b, "    (%q) compadd -- %s ;;\n", p.path, texts(p.words))
+		fmt.Fprintf(&b, "    (%q) compadd -- %s || _files ;;\n", p.path, texts(p.words))
 	}
-	b.WriteString("  esac\n  _files\n}\nif [ \"$funcstack[1]\" = _hallmark ]; then _hallmark \"$@\"; else compdef _hallmark hallmark; fi\n")
+	b.WriteString("  esac\n}\nif [ \"$funcstack[1]\" = _hallmark ]; then _hallmark \"$@\"; else compdef _hallmark hallmark; fi\n")
 	return b.String()
 }
 
 func fishScript(places []place) string {
 	var b strings.Builder
 	b.WriteString("# fish completion for hallmark\nfunction __hallmark_at\n  set -l at\n  for word in (commandline -opc)[2..]\n")
-	b.WriteString("    switch (string join ' ' $at $word)\n      case ")
+	b.WriteString("    switch (string trim -- \"$at $word\")\n      case ")
 	b.WriteString(strings.ReplaceAll(paths(places), "|", " "))
-	b.WriteString("\n        set at $at $word\n    end\n  end\n  test (string join ' ' $at) = \"$argv\"\nend\n")
+	b.WriteString("\n        set at $at $word\n    end\n  end\n  test \"$at\" = \"$argv\"\nend\n")
 	for _, p := range places {
 		for _, w := range p.words {
 			fmt.Fprintf(&b, "complete -c hallmark -n '__hallmark_at %s' %s", p.path, fishWord(w))

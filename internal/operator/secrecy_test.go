@@ -23,6 +23,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 	bad := key(3)[:31] + "g" // a key that is refused is a key all the same
 	s.into(s.importCSV(p.ProductKey, rows(100, 110)+id(3)+","+bad+",x\n"+id(4)+","+key(4)+key(4)+",x\n"+id(5)+",\""+key(5)+"\"x,y\n"),
 		http.StatusOK, &operator.ImportResult{})
+	s.importCSV(p.ProductKey, key(8)+","+id(8)+"\n") // a key where the header should be
 	for _, body := range []string{`{"key_hex":"` + bad + `"}`, `{"key_hex":"` + key(6) + `"}`, `{"key_hex":` + key(7) + `}`,
 		`{"key_hex":"` + key(7), `{"key":"` + key(7) + `"}`, `{"key_hex":["` + key(7) + `"]}`, `{"key_hex":"` + key(7) + `","public_key_pem":"x"}`} {
 		s.post("/api/v1/devices/"+id(100)+"/rekey", body)
@@ -35,7 +36,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 	}
 
 	secrets := []string{token, p.ProductSecret, p.ProductSecret[3:19], clients[0].AccessKeySecret, clients[1].AppSecret, clients[2].AppSM4Key}
-	for _, n := range []int{3, 4, 5, 6, 7, 100, 101, 109} {
+	for _, n := range []int{3, 4, 5, 6, 7, 8, 100, 101, 109} {
 		raw, _ := hex.DecodeString(key(n))
 		secrets = append(secrets, key(n)[:20], strings.ToUpper(key(n)[:20]), base64.StdEncoding.EncodeToString(raw)[:20], string(raw))
 	}

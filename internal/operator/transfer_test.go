@@ -64,7 +64,7 @@ func TestImportRefusesBadFiles(t *testing.T) {
 	pk := s.product("lamp", "aes128")
 	for name, c := range map[string]struct{ file, part string }{
 		"empty":             {"", "header"},
-		"no header":         {id(1) + "," + key(1) + "\n", "unknown column"},
+		"no header":         {id(1) + "," + key(1) + "\n", "header line is missing"},
 		"unknown column":    {"id2,key_hex,colour\n", `"colour"`},
 		"column twice":      {"id2,key_hex,id2\n", "twice"},
 		"no key column":     {"id2,name\n", "key_hex"},
@@ -202,7 +202,7 @@ func watchHeap(t *testing.T) func() uint64 {
 func TestBrokenImportCanBeRunAgain(t *testing.T) {
 	s := newServer(t)
 	pk := s.product("lamp", "aes128")
-	const devices, broken = 3000, 2600
+	const devices, broken = 6000, 5000 // more than the registry takes at once
 	cut := &generator{end: devices, breakAt: broken, broken: s.waitForDevices}
 	if _, err := s.client().ImportDevices(context.Background(), pk, cut); err == nil {
 		t.Fatal("the broken upload passed")

@@ -197,6 +197,9 @@ func (r *Registry) DeleteClient(ctx context.Context, org ID, id string, by audit
 
 // LiveClient returns a client by its identifier through the cache, or ErrNotFound.
 func (r *Registry) LiveClient(ctx context.Context, id string) (*LiveClient, error) {
+	if !isName(id) {
+		return nil, ErrNotFound
+	}
 	return r.clients.get(ctx, id)
 }
 

@@ -124,6 +124,9 @@ func (k deviceKey) own() deviceKey { return deviceKey{k.org, strings.Clone(k.id2
 
 // LiveDevice returns a device by its id2 through the cache, or ErrNotFound.
 func (r *Registry) LiveDevice(ctx context.Context, org ID, id string) (LiveDevice, error) {
+	if !id2.ValidID(id) {
+		return LiveDevice{}, ErrNotFound
+	}
 	return r.devices.get(ctx, deviceKey{org, id})
 }
 

@@ -76,6 +76,21 @@ func (i Instant) MarshalText() ([]byte, error) { return []byte(i.String()), nil 
 // MarshalText makes the identifier readable in JSON.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// maxKeyName is longer than any name that this package gives.
+const maxKeyName = 64
+
+// isName reports whether s can be a name that this package gave, such as a
+// product key. Anything else is not looked up: strangers choose it, and some
+// stores fail on what is not text.
+func isName(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxKeyName
+}
+
 // randomText returns n characters drawn evenly from alphabet.
 func randomText(random io.Reader, alphabet string, n int) (string, error) {
 	limit := byte(256 - 256%len(alphabet))

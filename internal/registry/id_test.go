@@ -95,3 +95,23 @@ func TestStateNames(t *testing.T) {
 		t.Errorf("an unknown state is %q", got)
 	}
 }
+
+// What cannot be a name of ours is absent without asking the store, which is
+// closed here.
+func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.store.Close())
+	for _, name := range []string{"", " ", "\x00", "a\x00b", "\xff", "é", strings.Repeat("A", 65), strings.Repeat("A", 60_000), "a b"} {
+		_, err1 := f.LiveClient(t.Context(), name)
+		_, err2 := f.LiveProduct(t.Context(), f.org, name)
+		_, err3 := f.LiveDevice(t.Context(), f.org, name)
+		for i, err := range []error{err1, err2, err3} {
+			if !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("%.10q, %d: %v", name, i, err)
+			}
+		}
+	}
+	if _, err := f.LiveDevice(t.Context(), f.org, id(1)); err == nil || errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("a possible name was not looked up: %v", err)
+	}
+}

@@ -322,6 +322,9 @@ func set[T any](field *T, value *T) {
 // LiveProduct returns the product through the cache, with its server key open.
 // A product of another organisation is ErrNotFound.
 func (r *Registry) LiveProduct(ctx context.Context, org ID, key string) (*LiveProduct, error) {
+	if !isName(key) {
+		return nil, ErrNotFound
+	}
 	p, err := r.products.get(ctx, key)
 	if err == nil && p.Org != org {
 		return nil, ErrNotFound

@@ -75,7 +75,7 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
-		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log,
+		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
 		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate},
 	}
 }

@@ -42,6 +42,8 @@ type Options struct {
 	// stores that several nodes share; nil accepts challenges of Epoch alone.
 	Epoch  Epoch
 	Epochs func(ctx context.Context, number uint32) (began time.Time, err error)
+	// ChallengeKeys are the keys of challenges, the newest first; at least one.
+	ChallengeKeys []ChallengeKey
 	// ChallengeLifetime is how long a challenge may be answered.
 	ChallengeLifetime time.Duration
 	Now               func() time.Time

@@ -3,14 +3,8 @@ package authn
 import (
 	"context"
 	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
 	"errors"
-	"hash"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +20,10 @@ import (
 // the challenge's identity within its epoch; whether it was spent is the
 // replay window's to know.
 type challenger struct {
-	block    cipher.Block
-	tags     sync.Pool // of hash.Hash
+	keys     atomic.Pointer[[]*challengeKey] // the newest first
 	epoch    Epoch
 	epochs   func(context.Context, uint32) (time.Time, error)
-	lifetime uint32 // in ticks
+	lifetime time.Duration
 	now      func() time.Time
 	counter  atomic.Uint32
 }
@@ -44,13 +37,8 @@ func Ticks(d time.Duration) uint32 { return uint32(d / tick) }
 const challengeLength = 32 // hexadecimal digits
 
 func newChallenger(o Options) *challenger {
-	blockKey, tagKey := o.Ring.Derive("challenge block"), o.Ring.Derive("challenge tag")
-	block, err := aes.NewCipher(blockKey[:])
-	if err != nil {
-		panic(err) // only for a key of another length
-	}
-	c := &challenger{block: block, epoch: o.Epoch, epochs: o.Epochs, lifetime: Ticks(o.ChallengeLifetime), now: o.Now}
-	c.tags.New = func() any { return hmac.New(sha256.New, tagKey[:]) }
+	c := &challenger{epoch: o.Epoch, epochs: o.Epochs, lifetime: o.ChallengeLifetime, now: o.Now}
+	c.setKeys(o.ChallengeKeys)
 	return c
 }
 
@@ -61,13 +49,14 @@ func (c *challenger) ticks(began time.Time) uint32 {
 }
 
 func (c *challenger) issue(org registry.ID, id string) string {
+	key := c.issuing(c.now())
 	var b [aes.BlockSize]byte
 	binary.BigEndian.PutUint32(b[0:], c.epoch.Number)
 	binary.BigEndian.PutUint32(b[4:], c.ticks(c.epoch.Began))
 	binary.BigEndian.PutUint32(b[8:], c.counter.Add(1))
-	tag := c.tag(org, id)
+	tag := key.tag(org, id)
 	copy(b[12:], tag[:])
-	c.block.Encrypt(b[:], b[:])
+	key.block.Encrypt(b[:], b[:])
 	var text [challengeLength]byte
 	const digits = "0123456789ABCDEF"
 	for i, v := range b {
@@ -90,10 +79,8 @@ func (c *challenger) open(ctx context.Context, org registry.ID, id, text string)
 	if !decodeHex(&ch.sealed, text) {
 		return ch, false, nil
 	}
-	var b [aes.BlockSize]byte
-	c.block.Decrypt(b[:], ch.sealed[:])
-	tag := c.tag(org, id)
-	if subtle.ConstantTimeCompare(tag[:], b[12:]) != 1 {
+	b, ok := c.decipher(org, id, &ch.sealed)
+	if !ok {
 		return ch, false, nil
 	}
 	began, err := c.began(ctx, binary.BigEndian.Uint32(b[0:]))
@@ -103,7 +90,7 @@ func (c *challenger) open(ctx context.Context, org registry.ID, id, text string)
 	ch.tick, ch.counter = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	ch.now = c.ticks(began)
 	ch.at = began.Add(time.Duration(ch.tick) * tick)
-	return ch, ch.tick <= ch.now && ch.now-ch.tick < c.lifetime, nil
+	return ch, ch.tick <= ch.now && ch.now-ch.tick < Ticks(c.lifetime), nil
 }
 
 // began tells when an epoch began; the zero time says that it does not count.
@@ -146,16 +133,4 @@ func hexDigit(c byte) (byte, bool) {
 		return c - 'A' + 10, true
 	}
 	return 0, false
-}
-
-func (c *challenger) tag(org registry.ID, id string) (tag [4]byte) {
-	h := c.tags.Get().(hash.Hash)
-	h.Reset()
-	buf := make([]byte, 8, 8+64)
-	binary.BigEndian.PutUint64(buf, uint64(org))
-	h.Write(append(buf, id...))
-	var sum [sha256.Size]byte
-	copy(tag[:], h.Sum(sum[:0]))
-	c.tags.Put(h)
-	return tag
 }

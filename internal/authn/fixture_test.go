@@ -85,11 +85,11 @@ func (f *fixture) start(fresh bool) {
 	must(err)
 	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: fresh, Now: f.clock.Now, Skew: Skew})
 	must(err)
-	epoch, err := f.store.NewEpoch(context.Background())
+	epoch, began, err := f.store.NewEpoch(context.Background())
 	must(err)
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: f.ring, Now: f.clock.Now, Random: rand.Reader})
 	f.Service = New(Options{Registry: f.reg, Ring: f.ring, Guard: replay.NewLocal(f.journal, Ticks(5*time.Minute)),
-		Epoch: Epoch{epoch, f.clock.Now()}, ChallengeLifetime: 5 * time.Minute,
+		Epoch: Epoch{epoch, began}, ChallengeKeys: []ChallengeKey{{Secret: make([]byte, 32), Published: began}}, ChallengeLifetime: 5 * time.Minute,
 		Now: f.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 }
 

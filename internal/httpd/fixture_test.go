@@ -124,12 +124,12 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: true, Now: f.clock.Now,
 		Skew: authn.Skew, MaxLive: s.maxLive})
 	f.must(err)
-	epoch, err := f.store.NewEpoch(context.Background())
+	epoch, began, err := f.store.NewEpoch(context.Background())
 	f.must(err)
 	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
-	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Guard: replay.NewLocal(f.journal, authn.Ticks(5*time.Minute)), Epoch: authn.Epoch{Number: epoch, Began: f.clock.Now()},
-		ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
+	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Guard: replay.NewLocal(f.journal, authn.Ticks(5*time.Minute)), Epoch: authn.Epoch{Number: epoch, Began: began},
+		ChallengeKeys: []authn.ChallengeKey{{Secret: make([]byte, 32), Published: began}}, ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
 	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
 		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})
 	f.server = httptest.NewUnstartedServer(nil)

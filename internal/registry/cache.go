@@ -18,6 +18,8 @@ type cache[K comparable, V any] struct {
 	// own copies a key that may alias a request's buffer.
 	own    func(K) K
 	shards [cacheShards]cacheShard[K, V]
+	// blind says that invalidations may be missing: nothing is kept or found then.
+	blind *atomic.Bool
 	// all is raised by invalidateAll; entries loaded under an older value are absent.
 	all atomic.Uint32
 }
@@ -47,7 +49,7 @@ type cacheSlot[K comparable, V any] struct {
 }
 
 func newCache[K comparable, V any](entries int, own func(K) K, load func(context.Context, K) (V, error)) *cache[K, V] {
-	c := &cache[K, V]{seed: maphash.MakeSeed(), own: own, load: load}
+	c := &cache[K, V]{seed: maphash.MakeSeed(), own: own, load: load, blind: new(atomic.Bool)}
 	for i := range c.shards {
 		c.shards[i].index = make(map[uint64]int32)
 		c.shards[i].limit = max(entries/cacheShards, 1)
@@ -63,6 +65,9 @@ func (c *cache[K, V]) shard(k K) (uint64, *cacheShard[K, V]) {
 
 // get returns the cached value, or loads and keeps it.
 func (c *cache[K, V]) get(ctx context.Context, k K) (V, error) {
+	if c.blind.Load() {
+		return c.load(ctx, k)
+	}
 	h, s := c.shard(k)
 	all := c.all.Load()
 	s.mu.Lock()

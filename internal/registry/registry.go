@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/keyring"
@@ -39,6 +40,8 @@ type Registry struct {
 	now    func() time.Time
 	random io.Reader
 
+	// blind is set while changes made by other nodes may go unheard.
+	blind   atomic.Bool
 	devices *cache[deviceKey, LiveDevice]
 	clients *cache[string, *LiveClient]
 	// products is keyed by product key; a LiveProduct is shared by all its
@@ -68,6 +71,7 @@ func New(o Options) *Registry {
 	r.devices = newCache(o.CacheEntries, deviceKey.own, r.loadDevice)
 	r.products = newCache(maxCachedProducts, strings.Clone, r.loadProduct)
 	r.clients = newCache(maxCachedClients, strings.Clone, r.loadClient)
+	r.devices.blind, r.products.blind, r.clients.blind = &r.blind, &r.blind, &r.blind
 	return r
 }
 

@@ -17,6 +17,7 @@ type Store interface {
 	LicenceStore
 	ClientStore
 	AuditStore
+	NodeStore
 }
 
 // OrgStore keeps organisations.

@@ -46,7 +46,9 @@ type Config struct {
 	AccessLog bool
 	ID2       httpd.ID2Options
 
-	Log *slog.Logger
+	// Version is what the list of nodes shows of this program.
+	Version string
+	Log     *slog.Logger
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/httpd"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
 // Names of the files in the data directory that commands look for.
@@ -42,7 +44,7 @@ type listener struct {
 func (s *Server) listen() error {
 	c := &s.config
 	metrics, handler := s.newMetrics()
-	o := httpd.Options{Registry: s.registry, Authn: s.authn, Metrics: metrics, Log: c.Log, Now: c.Now, Ready: s.ready,
+	o := httpd.Options{Registry: s.registry, Authn: s.authn, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2}
 	admin := o
 	admin.Operator = operator.New(operator.Options{Registry: s.registry, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
@@ -55,6 +57,10 @@ func (s *Server) listen() error {
 		return err
 	}
 	s.url = public.url
+	if s.node.ID, err = registry.NewID(rand.Reader); err != nil {
+		return err
+	}
+	s.node.URL, s.node.Version, s.node.Started = s.url, c.Version, registry.At(s.clock.Now())
 	if c.AdminListen != "" {
 		if _, err := s.serve(c.AdminListen, httpd.NewAdmin(admin)); err != nil {
 			return err

@@ -20,13 +20,15 @@ func (s *Server) newMetrics() (*httpd.Metrics, http.Handler) {
 	counter := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 	}
-	gauge("hallmark_replay_live_records", "Timestamp codes held by the replay journal.",
-		func() float64 { return float64(s.journal.Live()) })
-	gauge("hallmark_replay_floor_seconds", "Timestamp codes at or before this time (seconds since 1970) are refused.",
-		func() float64 { return float64(s.journal.Floor().UnixMilli()) / 1000 })
-	counter("hallmark_replay_records_total", "Timestamp codes written to the replay journal.",
-		func() float64 { return float64(s.journal.Stats().Records) })
-	counter("hallmark_replay_syncs_total", "Syncs of the replay journal; records per sync is the size of its groups.",
-		func() float64 { return float64(s.journal.Stats().Syncs) })
+	if s.journal != nil {
+		gauge("hallmark_replay_live_records", "Timestamp codes held by the replay journal.",
+			func() float64 { return float64(s.journal.Live()) })
+		gauge("hallmark_replay_floor_seconds", "Timestamp codes at or before this time (seconds since 1970) are refused.",
+			func() float64 { return float64(s.journal.Floor().UnixMilli()) / 1000 })
+		counter("hallmark_replay_records_total", "Timestamp codes written to the replay journal.",
+			func() float64 { return float64(s.journal.Stats().Records) })
+		counter("hallmark_replay_syncs_total", "Syncs of the replay journal; records per sync is the size of its groups.",
+			func() float64 { return float64(s.journal.Stats().Syncs) })
+	}
 	return httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

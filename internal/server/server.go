@@ -28,7 +28,10 @@ type Server struct {
 	config   Config
 	store    *store.Store
 	ring     *keyring.Ring
-	journal  *replay.Journal
+	journal  *replay.Journal // of an embedded store
+	clock    *storeClock
+	node     registry.Node
+	draining atomic.Bool
 	registry *registry.Registry
 	authn    *authn.Service
 	token    [sha256.Size]byte // hash of the operator token
@@ -55,6 +58,9 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	if err := s.work(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	if err := s.announce(); err != nil {
 		return nil, errors.Join(err, s.Shutdown(context.Background()))
 	}
@@ -67,28 +73,30 @@ func (s *Server) open(ctx context.Context) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return err
 	}
+	s.clock = &storeClock{local: c.Now}
 	var err error
 	if s.store, err = store.Open(ctx, store.Options{DSN: c.Store, Now: c.Now, Random: rand.Reader}); err != nil {
+		return err
+	}
+	if err := s.clock.set(ctx, s.store); err != nil {
 		return err
 	}
 	fresh, err := s.openKeyring(ctx)
 	if err != nil {
 		return err
 	}
-	if file, ok := store.Embedded(c.Store); ok {
-		err = s.openJournal(file+".guard", fresh)
-	}
+	guard, err := s.openGuard(fresh)
 	if err != nil {
 		return err
 	}
-	s.registry = registry.New(registry.Options{Store: s.store, Ring: s.ring, Now: c.Now, Random: rand.Reader, CacheEntries: c.CacheEntries})
+	s.registry = registry.New(registry.Options{Store: s.store, Ring: s.ring, Now: s.clock.Now, Random: rand.Reader, CacheEntries: c.CacheEntries})
 	if err := s.registry.EnsureOrg(ctx); err != nil {
 		return err
 	}
 	if err := s.openToken(); err != nil {
 		return err
 	}
-	return s.openAuthn(ctx)
+	return s.openAuthn(ctx, guard)
 }
 
 // openKeyring opens the store's keyring, or makes one for a new store, which is
@@ -142,15 +150,29 @@ func (s *Server) makeKeyring(ctx context.Context, root keyring.RootKey) (made bo
 	return made, err
 }
 
+// openGuard returns the single-use guard that goes with the store's engine.
+func (s *Server) openGuard(fresh bool) (authn.Guard, error) {
+	file, ok := store.Embedded(s.config.Store)
+	if !ok {
+		return nil, errors.New("no guard for this store")
+	}
+	if err := s.openJournal(file+".guard", fresh); err != nil {
+		return nil, err
+	}
+	return replay.NewLocal(s.journal, authn.Ticks(s.config.ChallengeLifetime)), nil
+}
+
 func (s *Server) openJournal(dir string, fresh bool) (err error) {
 	s.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: dir, Fresh: fresh, Now: s.config.Now,
 		Skew: authn.Skew, MaxLive: s.config.JournalRecords})
 	if err != nil {
 		return fmt.Errorf("replay guard in %s: %w", dir, err)
 	}
+	if opening := s.journal.Opening(); opening.Reset != "" {
+		s.config.Log.Warn("the memory of used timestamp codes was lost", "why", opening.Reset)
+	}
 	if floor := s.journal.Floor(); floor.After(s.config.Now()) {
-		s.config.Log.Warn("timestamp auth codes are refused for a while, because the memory of used ones was lost, copied or damaged; challenges work",
-			"until", floor.UTC().Format(time.RFC3339))
+		s.config.Log.Warn("timestamp auth codes are refused for a while; challenges work", "until", floor.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -178,17 +200,52 @@ func (s *Server) openToken() error {
 	return nil
 }
 
-func (s *Server) openAuthn(ctx context.Context) error {
-	epoch, err := s.store.NewEpoch(ctx)
+func (s *Server) openAuthn(ctx context.Context, guard authn.Guard) error {
+	epoch, began, err := s.store.NewEpoch(ctx)
 	if err != nil {
 		return fmt.Errorf("take an epoch: %w", err)
 	}
-	s.authn = authn.New(authn.Options{Registry: s.registry, Ring: s.ring, Epoch: authn.Epoch{Number: epoch, Began: s.config.Now()},
-		Guard: replay.NewLocal(s.journal, authn.Ticks(s.config.ChallengeLifetime)), ChallengeLifetime: s.config.ChallengeLifetime, Now: s.config.Now, Random: rand.Reader, Log: s.config.Log})
+	keys, err := s.challengeKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("challenge keys: %w", err)
+	}
+	o := authn.Options{Registry: s.registry, Ring: s.ring, Guard: guard, Epoch: authn.Epoch{Number: epoch, Began: began},
+		ChallengeKeys: keys, ChallengeLifetime: s.config.ChallengeLifetime, Now: s.clock.Now, Random: rand.Reader, Log: s.config.Log}
+	if s.store.Shared() {
+		o.Epochs = remember(s.store.EpochBegan)
+	}
+	s.authn = authn.New(o)
+	return nil
+}
+
+// remember keeps the answers of a function that does not change its mind.
+func remember(ask func(context.Context, uint32) (time.Time, error)) func(context.Context, uint32) (time.Time, error) {
+	var known sync.Map
+	return func(ctx context.Context, number uint32) (time.Time, error) {
+		if began, ok := known.Load(number); ok {
+			return began.(time.Time), nil
+		}
+		began, err := ask(ctx, number)
+		if err == nil {
+			known.Store(number, began)
+		}
+		return began, err
+	}
+}
+
+// work starts what goes on behind the requests.
+func (s *Server) work(ctx context.Context) error {
+	if err := s.attend(ctx); err != nil {
+		return err
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.background.Go(func() { s.authn.Run(work) })
 	s.background.Go(func() { s.sealAudit(work) })
+	s.background.Go(func() { s.attendLoop(work) })
+	if s.store.Shared() {
+		s.background.Go(func() { s.watchChanges(work) })
+	}
 	return nil
 }
 
@@ -222,11 +279,17 @@ func (s *Server) sealPending(ctx context.Context, key [32]byte) {
 	s.sealError.Store(nil)
 }
 
+// readyTimeout bounds a word with a store that may be gone.
+const readyTimeout = 5 * time.Second
+
 // ready says why the server cannot serve, or nil.
 func (s *Server) ready(ctx context.Context) error {
 	if err := s.store.Ping(ctx); err != nil {
 		s.config.Log.Error("not ready: the store does not answer", "error", err)
 		return errors.New("the store does not answer")
+	}
+	if s.draining.Load() {
+		return errors.New("draining")
 	}
 	if s.sealError.Load() != nil {
 		return errors.New("the store cannot be written")
@@ -258,6 +321,11 @@ func (s *Server) close() error {
 	}
 	s.stop()
 	s.background.Wait()
+	if s.store != nil && s.node.ID != 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+		errs = append(errs, s.store.RemoveNode(ctx, s.node.ID))
+		cancel()
+	}
 	if s.journal != nil {
 		errs = append(errs, s.journal.Close())
 	}

@@ -65,7 +65,10 @@ func (s *Store) Clients(ctx context.Context, org registry.ID) ([]registry.Client
 func (s *Store) SetClientDisabled(ctx context.Context, org registry.ID, id string, disabled bool, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE clients SET disabled = $1 WHERE id = $2 AND org = $3`, flag(disabled), id, org)
-		return exactlyOne(res, err, registry.ErrNotFound)
+		if err := exactlyOne(res, err, registry.ErrNotFound); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.ClientChanged, org, id)
 	})
 }
 
@@ -73,7 +76,10 @@ func (s *Store) SetClientDisabled(ctx context.Context, org registry.ID, id strin
 func (s *Store) DeleteClient(ctx context.Context, org registry.ID, id string, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`DELETE FROM clients WHERE id = $1 AND org = $2`, id, org)
-		return exactlyOne(res, err, registry.ErrNotFound)
+		if err := exactlyOne(res, err, registry.ErrNotFound); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.ClientChanged, org, id)
 	})
 }
 

@@ -198,15 +198,22 @@ func (s *Store) UpdateDevice(ctx context.Context, d registry.DeviceRow, version 
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE devices SET state = $1, key = $2, name = $3, version = $4
 			WHERE asset = $5 AND org = $6 AND version = $7`, int64(d.State), d.Key, d.Name, d.Version, d.Asset, d.Org, version)
-		return exactlyOne(res, err, registry.ErrConflict)
+		if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.DeviceChanged, d.Org, d.ID2)
 	})
 }
 
 // DeleteDevice implements registry.DeviceStore.
 func (s *Store) DeleteDevice(ctx context.Context, org, asset registry.ID, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
-		res, err := tx.Exec(`DELETE FROM devices WHERE asset = $1 AND org = $2`, asset, org)
-		return exactlyOne(res, err, registry.ErrNotFound)
+		var id string
+		err := tx.QueryRow(`DELETE FROM devices WHERE asset = $1 AND org = $2 RETURNING coalesce(id2, '')`, asset, org).Scan(&id)
+		if err := absent(err); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.DeviceChanged, org, id)
 	})
 }
 

@@ -16,7 +16,8 @@ import (
 )
 
 var postgresEngine = engine{replace: strings.NewReplacer("{id}", "BIGINT PRIMARY KEY", "{bytes}", "BYTEA"),
-	parameter: func(n int) string { return "$" + strconv.Itoa(n) }}
+	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
+	clock:     "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"}
 
 // Bounds of what a node asks of the database.
 const (

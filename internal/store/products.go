@@ -40,7 +40,10 @@ func (s *Store) UpdateProduct(ctx context.Context, p registry.Product, e audit.E
 		res, err := tx.Exec(`UPDATE products SET name = $1, hashes = $2, quota = $3, term_days = $4, auto_renew = $5,
 			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9`,
 			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org)
-		return exactlyOne(res, err, registry.ErrNotFound)
+		if err := exactlyOne(res, err, registry.ErrNotFound); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.ProductChanged, p.Org, p.Key)
 	})
 }
 

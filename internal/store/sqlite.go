@@ -20,6 +20,9 @@ type engine struct {
 	// parameter is the nth parameter of a statement that has very many of them;
 	// all others write $1, $2, which every engine reads.
 	parameter func(n int) string
+	// clock is the store's time in milliseconds as SQL; "" where one process is
+	// alone and has its own.
+	clock string
 }
 
 // SQLite looks up the name of each numbered parameter in a list, which takes

@@ -7,7 +7,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -120,29 +119,6 @@ func (s *Store) ClaimMeta(ctx context.Context, claim string, values map[string][
 		return nil
 	})
 	return claimed, err
-}
-
-// NewEpoch takes a number that no start of this store has used and makes that
-// durable. Numbers are drawn at random, so that a store restored from a backup
-// does not count over the same ones again.
-func (s *Store) NewEpoch(ctx context.Context) (uint32, error) {
-	for {
-		var b [4]byte
-		if _, err := io.ReadFull(s.random, b[:]); err != nil {
-			return 0, fmt.Errorf("draw an epoch: %w", err)
-		}
-		epoch := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-		var taken bool
-		err := s.write(ctx, func(tx txn) error {
-			n, err := affected(tx.Exec(`INSERT INTO epochs (epoch, began) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
-				int64(epoch), s.now().UnixMilli()))
-			taken = n == 0
-			return err
-		})
-		if err != nil || !taken {
-			return epoch, err
-		}
-	}
 }
 
 // write runs f in a transaction, with those of others. What f returns is

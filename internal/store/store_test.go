@@ -96,6 +96,8 @@ func fill(t *testing.T, s *Store) {
 	_, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1), testDevice(2)}, event)
 	err = errors.Join(err, s.CreateOrg(ctx, registry.Org{ID: 1, Name: "one", Created: testTime}, event),
 		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event))
+	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
+	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +182,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
-	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit"} {
+	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +216,17 @@ var writes = map[string]func(context.Context, *Store) error{
 		_, err := s.ClaimMeta(ctx, "a", map[string][]byte{"a": {1}, "b": {2}})
 		return err
 	},
-	"NewEpoch": func(ctx context.Context, s *Store) error { _, err := s.NewEpoch(ctx); return err },
+	"NewEpoch": func(ctx context.Context, s *Store) error { _, _, err := s.NewEpoch(ctx); return err },
+	"AddChallengeKey": func(ctx context.Context, s *Store) error {
+		return s.AddChallengeKey(ctx, ChallengeKey{ID: 5, Secret: []byte("x"), Published: testTime}, 0, testTime-1)
+	},
+	"Prune": func(ctx context.Context, s *Store) error { return s.Prune(ctx, testTime, testTime) },
+	"Beat": func(ctx context.Context, s *Store) error {
+		_, err := s.Beat(ctx, registry.Node{ID: 9, URL: "u", Started: 1, Seen: 2})
+		return err
+	},
+	"RemoveNode":      func(ctx context.Context, s *Store) error { return s.RemoveNode(ctx, 7) },
+	"SetNodeDraining": func(ctx context.Context, s *Store) error { return s.SetNodeDraining(ctx, 7, true, event) },
 	"CreateOrg": func(ctx context.Context, s *Store) error {
 		return s.CreateOrg(ctx, registry.Org{ID: 2, Name: "two"}, event)
 	},
@@ -248,7 +260,7 @@ var writes = map[string]func(context.Context, *Store) error{
 
 func TestWritesCoverTheStoreInterface(t *testing.T) {
 	readers := map[string]bool{"Orgs": true, "Product": true, "Products": true, "DeviceByID2": true, "DeviceByAsset": true, "Devices": true,
-		"DevicesByID2": true, "Licences": true, "Client": true, "Clients": true, "AuditEvents": true}
+		"DevicesByID2": true, "Licences": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true}
 	iface := reflect.TypeFor[registry.Store]()
 	for i := range iface.NumMethod() {
 		if name := iface.Method(i).Name; writes[name] == nil && !readers[name] {

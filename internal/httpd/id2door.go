@@ -188,7 +188,9 @@ func (d *id2Door) authenticate(ctx context.Context, c *id2Call) *openapi.Error {
 	case errors.Is(err, registry.ErrNotFound) || err == nil && client.Door != registry.DoorID2:
 		return openapi.ErrAccessKeyNotFound
 	case err != nil:
-		d.log.Error("the access key could not be read", "request", c.id, "error", err)
+		if ctx.Err() == nil { // else the caller has gone
+			d.log.Error("the access key could not be read", "request", c.id, "error", err)
+		}
 		return openapi.ErrUnavailable
 	case client.Disabled:
 		return openapi.ErrAccessKeyInactive

@@ -287,17 +287,22 @@ func TestCallerGone(t *testing.T) {
 	d := f.device(f.product(f.org, id2.AES128, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := f.request(call{action: "Verify", params: d.verifyParams(d.timeCode())})
-	f.settle() // the client is in the cache, the device is not
-	w := newSink()
-	r.RemoteAddr = "192.0.2.1:1"
-	f.handler.ServeHTTP(w, r.WithContext(ctx))
-	body := w.body.String()
+	gone := func() string {
+		w := newSink()
+		r := f.request(call{action: "Verify", params: d.verifyParams(d.timeCode())})
+		r.RemoteAddr = "192.0.2.1:1"
+		f.handler.ServeHTTP(w, r.WithContext(ctx))
+		return w.body.String()
+	}
+	if body := gone(); !strings.Contains(body, "ServiceUnavailable") {
+		t.Errorf("with nothing in the cache: %s", body)
+	}
+	f.settle() // now the client is in the cache, the device is not
+	if body := gone(); !strings.Contains(body, `"Code":54`) {
+		t.Errorf("with the client in the cache: %s", body)
+	}
 	if strings.Contains(f.log.String(), "level=ERROR") {
 		t.Errorf("an error was logged: %s", f.log.String())
-	}
-	if !strings.Contains(body, `"Code":54`) {
-		t.Errorf("answer %s", body)
 	}
 	f.verifies(d)
 }

@@ -134,11 +134,11 @@ func exportJSON(w io.Writer, from io.Reader) error {
 }
 
 func exportError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
 	if err == nil {
 		return nil
+	}
+	if ctx.Err() != nil {
+		err = errInterrupted
 	}
 	return withHint(fmt.Errorf("the export broke off, what was written is not whole: %w", err), "run it again; the server's log may say why")
 }
@@ -187,7 +187,9 @@ func (cmd *DeviceImportCmd) Run(ctx context.Context, e *Env) error {
 // importError says what an interrupt or a lost server leaves behind.
 func importError(ctx context.Context, err error) error {
 	var server *operator.Error
-	if ctx.Err() == nil && (!errors.As(err, &server) || server.Status != 0) {
+	if ctx.Err() != nil {
+		err = errInterrupted
+	} else if !errors.As(err, &server) || server.Status != 0 {
 		return err
 	}
 	return withHint(fmt.Errorf("the import broke off: %w", err), "run it again: rows that are in count as unchanged")

@@ -42,6 +42,8 @@ func withHint(err error, format string, args ...any) error {
 	return &hintError{err, fmt.Sprintf(format, args...)}
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // explain returns an error's message and hint.
 func (e *Env) explain(err error) (message, hint string) {
 	var own *hintError
@@ -50,7 +52,7 @@ func (e *Env) explain(err error) (message, hint string) {
 	case errors.As(err, &own):
 		return err.Error(), own.hint
 	case errors.Is(err, context.Canceled):
-		return "interrupted", ""
+		return errInterrupted.Error(), ""
 	case !errors.As(err, &server):
 		return err.Error(), ""
 	case server.Code == "unreachable" && e.Data != "":

@@ -199,7 +199,7 @@ func TestInterruptEndsAnImport(t *testing.T) {
 	cancel()
 	select {
 	case status := <-done:
-		if status != exitFailed || !strings.Contains(stderr.String(), "run it again") {
+		if status != exitFailed || !strings.Contains(stderr.String(), "broke off: interrupted (run it again") {
 			t.Errorf("status %d, %s", status, stderr.String())
 		}
 	case <-time.After(10 * time.Second):

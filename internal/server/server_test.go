@@ -452,7 +452,7 @@ func TestFilesInTheDataDirectory(t *testing.T) {
 	if err != nil || strings.TrimSpace(string(ready)) != s.URL() {
 		t.Errorf("ready file %q, %v; want %s", ready, err, s.URL())
 	}
-	for _, name := range []string{TokenFile, StateFile, "root.key"} {
+	for _, name := range []string{TokenFile, StateFile, "root.key", "hallmark.db", "hallmark.db-wal"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode() != 0o600 {
 			t.Errorf("%s: %v, %v; want a regular file of mode 0600", name, info, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 
@@ -38,6 +39,9 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
+	if err := createPrivate(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("database: %w", err), lock.Close())
+	}
 	driver := o.driver
 	if driver == "" {
 		driver = "sqlite"
@@ -62,6 +66,16 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 			return errors.Join(conn.Close(), read.Close(), write.Close(), lock.Close())
 		}),
 	}, nil
+}
+
+// createPrivate makes the database file, readable by its owner only; SQLite
+// gives the files beside it the same mode.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // openPool opens connections with everything durable: WAL, an fsync at every

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/process"
 )
 
 // Config says how much to measure.
@@ -74,7 +74,7 @@ func (r *Report) Failed() bool {
 type measurement struct {
 	name        string
 	goal, limit float64
-	on          *process
+	on          *process.Process
 	prepare     func() ([]request, error)
 }
 
@@ -88,17 +88,22 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	hello, err := start(ctx, dir, "bench", "hello-server")
+	self, err := os.Executable()
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, hello.stop()) }()
+	ready := filepath.Join(dir, "ready")
+	hello, err := process.Start(ctx, self, ready, "bench", "hello-server")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, hello.Stop()) }()
 	data := filepath.Join(dir, "data")
-	server, err := start(ctx, dir, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error", "--pprof-listen", c.PprofListen)
+	server, err := process.Start(ctx, self, ready, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error", "--pprof-listen", c.PprofListen)
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, server.stop()) }()
+	defer func() { err = errors.Join(err, server.Stop()) }()
 	f, err := newFleet(ctx, server, data, c)
 	if err != nil {
 		return report, err
@@ -127,18 +132,18 @@ func (m *measurement) run(ctx context.Context, c Config) (Row, error) {
 		return Row{}, err
 	}
 	warm := len(requests) / warmUp
-	if _, err := drive(ctx, m.on.address(), c.Connections, requests[:warm]); err != nil {
+	if _, err := drive(ctx, m.on.Address(), c.Connections, requests[:warm]); err != nil {
 		return Row{}, err
 	}
-	before, err := m.on.cpu()
+	before, err := m.on.CPU()
 	if err != nil {
 		return Row{}, err
 	}
-	load, err := drive(ctx, m.on.address(), c.Connections, requests[warm:])
+	load, err := drive(ctx, m.on.Address(), c.Connections, requests[warm:])
 	if err != nil {
 		return Row{}, err
 	}
-	after, err := m.on.cpu()
+	after, err := m.on.CPU()
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	return Row{Name: m.name, Goal: m.goal, Limit: m.limit, CPU: us(after-before) / float64(load.Requests),
 		Rate: float64(load.Requests) / load.Wall.Seconds(), P50: us(load.P50), P99: us(load.P99), Max: us(load.Max)}, err
@@ -170,10 +175,8 @@ func (r *Report) Print(w io.Writer) {
 		r.Requests, r.Connections, r.Devices)
 }
 
-func listenLoopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
-
 // operatorClient talks to the operator API of a server started on data.
-func operatorClient(server *process, data string) (*operator.Client, error) {
+func operatorClient(server *process.Process, data string) (*operator.Client, error) {
 	token, err := os.ReadFile(filepath.Join(data, "operator.token"))
-	return operator.NewClient(operator.ClientOptions{URL: server.url, Token: strings.TrimSpace(string(token))}), err
+	return operator.NewClient(operator.ClientOptions{URL: server.URL, Token: strings.TrimSpace(string(token))}), err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/process"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -20,7 +21,7 @@ import (
 type fleet struct {
 	config     Config
 	ctx        context.Context
-	server     *process
+	server     *process.Process
 	product    string
 	credential *openapi.Credential
 	client     *openapi.Client
@@ -33,7 +34,7 @@ type fleetDevice struct {
 	key id2.PrivateKey
 }
 
-func newFleet(ctx context.Context, server *process, data string, c Config) (*fleet, error) {
+func newFleet(ctx context.Context, server *process.Process, data string, c Config) (*fleet, error) {
 	f := &fleet{config: c, ctx: ctx, server: server}
 	op, err := operatorClient(server, data)
 	if err != nil {
@@ -49,7 +50,7 @@ func newFleet(ctx context.Context, server *process, data string, c Config) (*fle
 		return nil, err
 	}
 	f.credential = openapi.NewCredential(access.AccessKeyID, access.AccessKeySecret)
-	f.client, err = openapi.NewClient(openapi.ClientOptions{Endpoint: server.url, Credential: f.credential})
+	f.client, err = openapi.NewClient(openapi.ClientOptions{Endpoint: server.URL, Credential: f.credential})
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +85,11 @@ func (f *fleet) activate() error {
 	if err != nil {
 		return err
 	}
-	_, err = drive(f.ctx, f.server.address(), f.config.Connections, requests)
+	_, err = drive(f.ctx, f.server.Address(), f.config.Connections, requests)
 	return err
 }
 
-func (f *fleet) measurements(hello *process) []measurement {
+func (f *fleet) measurements(hello *process.Process) []measurement {
 	n := f.config.Requests
 	return []measurement{
 		{name: "net/http hello", on: hello, prepare: func() ([]request, error) { return helloRequests(n), nil }},

@@ -86,7 +86,7 @@ func (w *world) loadUntilKilled(t *testing.T, rec *record, after int64) {
 				}
 				rec.add(a)
 				if a.accepted && accepted.Add(1) == after {
-					w.kill(t)
+					w.server.Kill()
 					cancel()
 				}
 			}
@@ -94,7 +94,7 @@ func (w *world) loadUntilKilled(t *testing.T, rec *record, after int64) {
 	}
 	wg.Wait()
 	if accepted.Load() < after {
-		t.Fatalf("the server ended by itself after %d answers: %s", accepted.Load(), w.output())
+		t.Fatalf("the server ended by itself after %d answers: %s", accepted.Load(), w.server.Output())
 	}
 }
 

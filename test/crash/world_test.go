@@ -1,21 +1,17 @@
 package crash
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/process"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -23,10 +19,8 @@ import (
 // end around it. It uses one address across restarts, as a back end would.
 type world struct {
 	binary, dir string
-	url         string
-	cmd         *exec.Cmd
-	done        chan error
-	log         *lockedBuffer
+	address     string
+	server      *process.Process
 	credential  *openapi.Credential
 	client      *openapi.Client
 	operator    *operator.Client
@@ -37,14 +31,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{dir: t.TempDir(), log: &lockedBuffer{}}
+	w := &world{dir: t.TempDir(), address: "127.0.0.1:0"}
 	w.binary = filepath.Join(w.dir, "hallmark")
 	build := exec.Command("go", "build", "-o", w.binary, "../../cmd/hallmark")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	w.start(t)
-	t.Cleanup(func() { w.kill(t) })
+	t.Cleanup(func() { w.server.Kill() })
 	w.fill(t)
 	return w
 }
@@ -52,57 +46,15 @@ func newWorld(t *testing.T) *world {
 // start runs the server and returns once it answers.
 func (w *world) start(t *testing.T) {
 	t.Helper()
-	ready := filepath.Join(w.dir, "ready")
-	address := "127.0.0.1:0"
-	if w.url != "" {
-		address = strings.TrimPrefix(w.url, "http://")
-	}
-	w.cmd = exec.Command(w.binary, "serve", "--data", filepath.Join(w.dir, "data"), "--listen", address, "--ready-file", ready,
-		"--log-level", "warn", "--failure-rate", "0")
-	w.cmd.Stdout, w.cmd.Stderr = w.log, w.log
-	if err := w.cmd.Start(); err != nil {
+	var err error
+	w.server, err = process.Start(t.Context(), w.binary, filepath.Join(w.dir, "ready"), "serve", "--data", filepath.Join(w.dir, "data"),
+		"--listen", w.address, "--log-level", "warn", "--failure-rate", "0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	w.done = done
-	go func() { done <- w.cmd.Wait() }()
-	url, err := awaitFile(t.Context(), ready, done)
-	if err != nil {
-		t.Fatalf("the server did not start: %v\n%s", err, w.output())
-	}
-	w.url = url
+	w.address = w.server.Address()
 	w.connect(t)
 }
-
-// awaitFile waits for the ready file, or for the server's end.
-func awaitFile(ctx context.Context, path string, done chan error) (string, error) {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if text, err := os.ReadFile(path); err == nil {
-			return strings.TrimSpace(string(text)), os.Remove(path)
-		}
-		select {
-		case err := <-done:
-			done <- err
-			return "", errors.Join(errors.New("it ended"), err)
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
-// kill ends the server as a power cut would end it, and waits until it is gone.
-func (w *world) kill(t *testing.T) {
-	if err := w.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Error(err)
-	}
-	err := <-w.done
-	w.done <- err
-}
-
-func (w *world) output() string { return w.log.String() }
 
 // connect makes new clients, whose connections belong to this life of the server.
 func (w *world) connect(t *testing.T) {
@@ -111,7 +63,7 @@ func (w *world) connect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.operator = operator.NewClient(operator.ClientOptions{URL: w.url, Token: strings.TrimSpace(string(token)), Transport: &http.Transport{}})
+	w.operator = operator.NewClient(operator.ClientOptions{URL: w.server.URL, Token: strings.TrimSpace(string(token)), Transport: &http.Transport{}})
 	if w.client != nil {
 		w.client = w.backEnd(t, w.credential)
 	}
@@ -119,7 +71,7 @@ func (w *world) connect(t *testing.T) {
 
 func (w *world) backEnd(t *testing.T, c *openapi.Credential) *openapi.Client {
 	t.Helper()
-	client, err := openapi.NewClient(openapi.ClientOptions{Endpoint: w.url, Credential: c,
+	client, err := openapi.NewClient(openapi.ClientOptions{Endpoint: w.server.URL, Credential: c,
 		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}})
 	if err != nil {
 		t.Fatal(err)
@@ -149,22 +101,4 @@ func (w *world) fill(t *testing.T) {
 	}
 	w.credential = openapi.NewCredential(access.AccessKeyID, access.AccessKeySecret)
 	w.client = w.backEnd(t, w.credential)
-}
-
-// lockedBuffer collects the server's output while it runs.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -48,7 +48,9 @@ func (c *Client) UpdateProduct(ctx context.Context, key string, change ProductCh
 // ImportDevices streams CSV to the server and returns when all of it is in.
 func (c *Client) ImportDevices(ctx context.Context, product string, csv io.Reader) (ImportResult, error) {
 	var out ImportResult
-	req, err := c.request(ctx, http.MethodPost, "/products/"+url.PathEscape(product)+"/devices:import", nil, csv)
+	body := interruptible(ctx, csv)
+	defer body.Close()
+	req, err := c.request(ctx, http.MethodPost, "/products/"+url.PathEscape(product)+"/devices:import", nil, body)
 	if err != nil {
 		return out, err
 	}
@@ -58,6 +60,20 @@ func (c *Client) ImportDevices(ctx context.Context, product string, csv io.Reade
 	req.Header.Set("Expect", "100-continue")
 	err = c.roundTrip(req, &out)
 	return out, err
+}
+
+// interruptible returns a stream of r that ends with the context. net/http
+// waits for the read under way when a request is cancelled, and a terminal or
+// a pipe may keep it waiting for good.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+	go func() {
+		defer stop()
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	return out
 }
 
 // DeviceQuery chooses devices; "" and 0 choose all.

@@ -245,6 +245,34 @@ func TestImportSaysHowFarItCame(t *testing.T) {
 	}
 }
 
+// A source that says nothing more does not hold up a caller who gives up.
+func TestImportFromASilentSourceCanBeCancelled(t *testing.T) {
+	s := newServer(t)
+	pk := s.product("lamp", "aes128")
+	for range 20 { // how far the request is when it is cancelled differs
+		source, in := io.Pipe()
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() {
+			_, err := s.client().ImportDevices(ctx, pk, source)
+			done <- err
+		}()
+		if _, err := in.Write([]byte("id2,key_hex\n")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the import goes on")
+		}
+		in.Close()
+	}
+}
+
 // A refusal must arrive although the file behind the request is long.
 func TestRefusedUploadIsNotSent(t *testing.T) {
 	s := newServer(t)

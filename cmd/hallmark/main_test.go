@@ -63,6 +63,7 @@ func startServer(env *testscript.Env) error {
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // a script refuses its certificate
 	env.Defer(plain.Close)
 	env.Defer(secure.Close)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // a second at the end of each command otherwise
 	env.Setenv("SERVER", plain.URL)
 	env.Setenv("TLS_SERVER", secure.URL)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})

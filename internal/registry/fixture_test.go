@@ -2,7 +2,9 @@ package registry_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -36,6 +38,8 @@ type fixture struct {
 	t      testing.TB
 	now    time.Time
 	random *lockedRandom
+	path   string
+	ring   *keyring.Ring
 	store  *store.Store
 	*registry.Registry
 	org registry.ID
@@ -46,7 +50,8 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{t: t, now: time.UnixMilli(1_700_000_000_000), random: &lockedRandom{r: rand.NewChaCha8([32]byte{3})}}
 	ring, _, err := keyring.Create(keyring.RootKey{1}, f.random)
 	f.must(err)
-	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "r.db"), Now: f.clock, Random: f.random})
+	f.path, f.ring = filepath.Join(t.TempDir(), "r.db"), ring
+	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + f.path, Now: f.clock, Random: f.random})
 	f.must(err)
 	t.Cleanup(func() { _ = f.store.Close() })
 	f.Registry = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock, Random: f.random})
@@ -57,6 +62,15 @@ func newFixture(t testing.TB) *fixture {
 }
 
 func (f *fixture) clock() time.Time { return f.now }
+
+// exec changes the database behind the store's back.
+func (f *fixture) exec(query string) {
+	f.t.Helper()
+	db, err := sql.Open("sqlite", f.path)
+	f.must(err)
+	_, err = db.Exec(query)
+	f.must(errors.Join(err, db.Close()))
+}
 
 func (f *fixture) must(err error) {
 	f.t.Helper()

@@ -16,7 +16,8 @@ type BenchCmd struct {
 
 // BenchRunCmd starts servers of its own and measures them.
 type BenchRunCmd struct {
-	Requests    int    `default:"100000" help:"Requests of each measurement."`
+	Requests    int    `default:"20000" help:"Requests of each measurement in a round."`
+	Rounds      int    `default:"7" help:"How often all is measured in turn; the middle counts."`
 	Connections int    `default:"64" help:"Connections that ask at once."`
 	Devices     int    `default:"1000" help:"Devices that take turns."`
 	Only        string `placeholder:"TEXT" help:"Measure only what has this in its name."`
@@ -31,15 +32,15 @@ of its own, sends both the same kind of load and prints the CPU time they spend 
 That figure, relative to the bare server's, is comparable between machines; rates are not.
 
   hallmark bench
-  hallmark bench --requests 300000 -o json`
+  hallmark bench --rounds 15 -o json`
 }
 
 // Run measures and prints.
 func (c *BenchRunCmd) Run(ctx context.Context, env *Env) error {
-	if c.Requests < 100 || c.Connections < 1 || c.Devices < 1 {
-		return usage("at least 100 requests, 1 connection and 1 device are needed")
+	if c.Requests < 100 || c.Rounds < 1 || c.Connections < 1 || c.Devices < 1 {
+		return usage("at least 100 requests, 1 round, 1 connection and 1 device are needed")
 	}
-	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices, PprofListen: c.PprofListen, Only: c.Only, Progress: env.Stderr})
+	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Rounds: c.Rounds, Connections: c.Connections, Devices: c.Devices, PprofListen: c.PprofListen, Only: c.Only, Progress: env.Stderr})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,8 +21,11 @@ import (
 
 // Config says how much to measure.
 type Config struct {
-	// Requests is the number of requests of each measurement.
+	// Requests is the number of requests of each measurement in each round.
 	Requests int
+	// Rounds is how often everything is measured in turn. What is reported is the
+	// middle of the rounds, so that a neighbour's load in one of them does no harm.
+	Rounds int
 	// Connections is how many ask at once.
 	Connections int
 	// Devices is how many devices take turns.
@@ -55,6 +59,7 @@ type Row struct {
 // Report is the outcome of a run.
 type Report struct {
 	Requests    int   `json:"requests"`
+	Rounds      int   `json:"rounds"`
 	Connections int   `json:"connections"`
 	Devices     int   `json:"devices"`
 	Rows        []Row `json:"rows"`
@@ -108,19 +113,57 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	report = Report{Requests: c.Requests, Connections: c.Connections, Devices: c.Devices}
-	for i, m := range f.measurements(hello) {
+	report = Report{Requests: c.Requests, Rounds: c.Rounds, Connections: c.Connections, Devices: c.Devices}
+	rounds := make([][]Row, c.Rounds)
+	for i := range rounds {
+		fmt.Fprintf(c.Progress, "round %d of %d …\n", i+1, c.Rounds)
+		if rounds[i], err = measureAll(ctx, c, f.measurements(hello)); err != nil {
+			return report, err
+		}
+	}
+	report.Rows = middle(rounds)
+	return report, nil
+}
+
+// measureAll measures one thing after the other; the first is the yardstick of
+// the round.
+func measureAll(ctx context.Context, c Config, all []measurement) ([]Row, error) {
+	var rows []Row
+	for i, m := range all {
 		if i > 0 && !strings.Contains(m.name, c.Only) {
 			continue
 		}
-		fmt.Fprintf(c.Progress, "measuring %s …\n", m.name)
 		row, err := m.run(ctx, c)
 		if err != nil {
-			return report, fmt.Errorf("%s: %w", m.name, err)
+			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
-		report.add(row)
+		rows = append(rows, row)
+		rows[len(rows)-1].TimesHello = row.CPU / rows[0].CPU
 	}
-	return report, nil
+	return rows, nil
+}
+
+// middle takes the median of each figure over the rounds.
+func middle(rounds [][]Row) []Row {
+	rows := slices.Clone(rounds[0])
+	for i := range rows {
+		median := func(figure func(*Row) float64) float64 {
+			values := make([]float64, len(rounds))
+			for r := range rounds {
+				values[r] = figure(&rounds[r][i])
+			}
+			slices.Sort(values)
+			return values[len(values)/2]
+		}
+		row := &rows[i]
+		row.CPU = median(func(r *Row) float64 { return r.CPU })
+		row.TimesHello = median(func(r *Row) float64 { return r.TimesHello })
+		row.Rate = median(func(r *Row) float64 { return r.Rate })
+		row.P50 = median(func(r *Row) float64 { return r.P50 })
+		row.P99 = median(func(r *Row) float64 { return r.P99 })
+		row.Max = median(func(r *Row) float64 { return r.Max })
+	}
+	return rows
 }
 
 // warmUp is the share of requests that are sent before the clock runs.
@@ -149,13 +192,6 @@ func (m *measurement) run(ctx context.Context, c Config) (Row, error) {
 		Rate: float64(load.Requests) / load.Wall.Seconds(), P50: us(load.P50), P99: us(load.P99), Max: us(load.Max)}, err
 }
 
-// add appends a row; the first one is the yardstick.
-func (r *Report) add(row Row) {
-	r.Rows = append(r.Rows, row)
-	last := &r.Rows[len(r.Rows)-1]
-	last.TimesHello = row.CPU / r.Rows[0].CPU
-}
-
 // Print writes the report as a table for people.
 func (r *Report) Print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -171,8 +207,8 @@ func (r *Report) Print(w io.Writer) {
 			bound(row.Goal), bound(row.Limit), row.Rate, row.P50, row.P99)
 	}
 	_ = t.Flush()
-	fmt.Fprintf(w, "%d requests a row over %d connections, %d devices, closed loop; client and server share this machine.\n",
-		r.Requests, r.Connections, r.Devices)
+	fmt.Fprintf(w, "The middle of %d rounds of %d requests each over %d connections, %d devices, closed loop; client and server share this machine.\n",
+		r.Rounds, r.Requests, r.Connections, r.Devices)
 }
 
 // operatorClient talks to the operator API of a server started on data.

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"time"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -48,8 +47,8 @@ type KeySpec struct {
 }
 
 // deviceViewer returns the conversion of devices as they stand now.
-func deviceViewer() func(registry.Device) Device {
-	now := registry.At(time.Now())
+func (c *call) deviceViewer() func(registry.Device) Device {
+	now := c.Registry.Now()
 	return func(d registry.Device) Device {
 		return Device{
 			AssetID: d.Asset.String(), OrgID: d.Org.String(), ID2: d.ID2, ProductKey: d.Product, Name: d.Name,
@@ -91,7 +90,7 @@ func listDevices(c *call) (any, error) {
 		}
 	}
 	devices, err := c.Registry.Devices(c.r.Context(), org, f)
-	list := DeviceList{Devices: views(devices, deviceViewer())}
+	list := DeviceList{Devices: views(devices, c.deviceViewer())}
 	if len(devices) == f.Limit {
 		list.Next = devices[len(devices)-1].Asset.String()
 	}
@@ -107,7 +106,7 @@ func getDevice(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return deviceViewer()(d), nil
+	return c.deviceViewer()(d), nil
 }
 
 func deleteDevice(c *call) (any, error) {
@@ -141,7 +140,7 @@ func (c *call) changeDevice(change deviceChange) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return deviceViewer()(d), nil
+	return c.deviceViewer()(d), nil
 }
 
 func rekeyDevice(c *call) (any, error) {

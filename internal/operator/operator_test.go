@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -210,32 +211,56 @@ func TestClientsOfEachDoor(t *testing.T) {
 	s.refused(s.post("/api/v1/clients/"+id2Client.ClientID+"/enable", ""), http.StatusNotFound, "not_found", id2Client.ClientID)
 }
 
-func TestLicences(t *testing.T) {
+// The state shown follows from the licence and the time, and filters agree.
+func TestDeviceStateFollowsTheClock(t *testing.T) {
 	s := newServer(t)
-	ctx := context.Background()
 	pk := s.product("lamp", "aes128")
-	s.into(s.importCSV(pk, rows(1, 3)), http.StatusOK, &operator.ImportResult{})
+	s.into(s.importCSV(pk, rows(1, 2)), http.StatusOK, &operator.ImportResult{})
+	s.activate(pk, 1, s.registry.Now()+registry.Instant(24*time.Hour/time.Millisecond))
+	for _, step := range []struct {
+		forward time.Duration
+		state   string
+	}{{0, "active"}, {25 * time.Hour, "expired"}, {15 * 24 * time.Hour, "unactivated"}} {
+		s.clock.ahead.Add(int64(step.forward))
+		var d operator.Device
+		var list operator.DeviceList
+		s.into(s.get("/api/v1/devices/"+id(1)), http.StatusOK, &d)
+		s.into(s.get("/api/v1/devices?state="+step.state), http.StatusOK, &list)
+		if d.State != step.state || len(list.Devices) != 1 || list.Devices[0] != d {
+			t.Errorf("%s later: %s, listed as %s: %+v", step.forward, d.State, step.state, list.Devices)
+		}
+		if a := s.get("/api/v1/devices:export?state=" + step.state); !strings.Contains(string(a.body), ","+step.state+",") {
+			t.Errorf("export: %s", a.body)
+		}
+	}
+}
+
+// activate takes a licence for the n-th device, as its first success would, and
+// returns its asset id.
+func (s *server) activate(pk string, n int, until registry.Instant) string {
+	s.t.Helper()
+	ctx := context.Background()
 	org, err := s.registry.Org(ctx, "")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	var assets []string
-	for n := 1; n < 3; n++ {
-		d, err := s.registry.Device(ctx, org.ID, id(n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		assets = append(assets, d.Asset.String())
-		end := registry.Forever
-		if n == 1 {
-			end = registry.Instant(1_800_000_000_000)
-		}
-		err = s.registry.Activate(ctx, registry.Activation{Org: org.ID, Asset: d.Asset, ID2: d.ID2, Version: d.Version, Product: pk,
-			Reason: registry.ReasonActivate, At: 1_750_000_000_000, Until: end}, actor)
-		if err != nil {
-			t.Fatal(err)
-		}
+	d, err := s.registry.Device(ctx, org.ID, id(n))
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	err = s.registry.Activate(ctx, registry.Activation{Org: org.ID, Asset: d.Asset, ID2: d.ID2, Version: d.Version, Product: pk,
+		Reason: registry.ReasonActivate, At: s.registry.Now(), Until: until}, actor)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return d.Asset.String()
+}
+
+func TestLicences(t *testing.T) {
+	s := newServer(t)
+	pk := s.product("lamp", "aes128")
+	s.into(s.importCSV(pk, rows(1, 3)), http.StatusOK, &operator.ImportResult{})
+	assets := []string{s.activate(pk, 1, 1_800_000_000_000), s.activate(pk, 2, registry.Forever)}
 	s.into(s.send("DELETE", "/api/v1/devices/"+id(1), "", ""), http.StatusOK, &operator.DeletedDevice{})
 	for query, want := range map[string][]string{
 		"": {assets[1], assets[0]}, "?product=" + pk: {assets[1], assets[0]}, "?device=" + id(2): {assets[1]},

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ const token = "operator-token-for-tests"
 type server struct {
 	t        *testing.T
 	dir      string
+	clock    *clock
 	url      string
 	handler  http.Handler
 	registry *registry.Registry
@@ -62,6 +64,11 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// clock is the time, moved forward by tests.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
 func newServer(t *testing.T) *server {
 	t.Helper()
 	ctx := context.Background()
@@ -75,8 +82,9 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, dir: dir, store: st, ring: ring, log: &syncBuffer{}, answers: &syncBuffer{}, router: documentRouter(t)}
-	s.registry = registry.New(registry.Options{Store: st, Ring: ring, Now: time.Now, Random: rand.Reader})
+	clock := &clock{}
+	s := &server{t: t, dir: dir, clock: clock, store: st, ring: ring, log: &syncBuffer{}, answers: &syncBuffer{}, router: documentRouter(t)}
+	s.registry = registry.New(registry.Options{Store: st, Ring: ring, Now: clock.now, Random: rand.Reader})
 	if err := s.registry.EnsureOrg(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func exportDevices(c *call) (any, error) {
 	control := http.NewResponseController(c.w)
 	for len(page) > 0 && err == nil {
 		setDeadline(control.SetWriteDeadline, maxStall)
-		if err = write(views(page, deviceViewer())); err == nil {
+		if err = write(views(page, c.deviceViewer())); err == nil {
 			f.After = page[len(page)-1].Asset
 			page, err = c.Registry.Devices(c.r.Context(), org, f)
 		}

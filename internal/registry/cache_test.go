@@ -259,3 +259,21 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkCache measures a device that is there, asked for by all cores.
+func BenchmarkCache(b *testing.B) {
+	const devices = 100_000
+	c := newCache(2*devices, deviceKey.own, func(context.Context, deviceKey) (LiveDevice, error) { return LiveDevice{}, nil })
+	keys := make([]deviceKey, devices)
+	for i := range keys {
+		keys[i] = deviceKey{1, fmt.Sprintf("%024X", i)}
+		_, _ = c.get(b.Context(), keys[i])
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i += 7919 {
+			_, _ = c.get(b.Context(), keys[i%devices])
+		}
+	})
+}

@@ -274,6 +274,8 @@ type ProductChange struct {
 
 // UpdateProduct changes settings; devices see them at once.
 func (r *Registry) UpdateProduct(ctx context.Context, org ID, key string, c ProductChange, by audit.Actor) (Product, error) {
+	r.updates.Lock()
+	defer r.updates.Unlock()
 	p, err := r.Product(ctx, org, key)
 	if err != nil {
 		return Product{}, err

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hallmark-id/hallmark/id2"
@@ -119,6 +120,27 @@ func TestUpdateProduct(t *testing.T) {
 	for i, err := range []error{err1, err2, err3, err4} {
 		if !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("another organisation, %d: %v", i, err)
+		}
+	}
+}
+
+// Two operators change two settings at once: both changes hold.
+func TestUpdatesOfOneProductAtOnce(t *testing.T) {
+	f := newFixture(t)
+	for range 10 {
+		p := f.product(id2.AES128, nil)
+		var wg sync.WaitGroup
+		for _, change := range []registry.ProductChange{{Quota: ptr(int64(7))}, {TermDays: ptr(30)}, {DailyLimit: ptr(9)}} {
+			wg.Go(func() {
+				if _, err := f.UpdateProduct(t.Context(), f.org, p.Key, change, by); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		got, err := f.Product(t.Context(), f.org, p.Key)
+		if err != nil || got.Quota != 7 || got.TermDays != 30 || got.DailyLimit != 9 {
+			t.Fatalf("an update was lost: %+v, %v", got, err)
 		}
 	}
 }

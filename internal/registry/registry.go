@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,9 @@ type Registry struct {
 	now    func() time.Time
 	random io.Reader
 
+	// updates lets one product update through at a time: each reads all settings
+	// and writes them back.
+	updates sync.Mutex
 	// blind is set while changes made by other nodes may go unheard.
 	blind   atomic.Bool
 	devices *cache[deviceKey, LiveDevice]

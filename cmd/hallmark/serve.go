@@ -29,6 +29,8 @@ type ServeCmd struct {
 	ClientRate        float64       `help:"Requests per second and API client; 0 for no bound."`
 	CacheEntries      int           `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
 
+	DrainDelay time.Duration `help:"How long to answer on, saying not ready, before stopping: a balancer's time to look elsewhere."`
+
 	LogFormat string `enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	AccessLog bool   `help:"Log a line for every request; never its parameters."`
@@ -59,6 +61,7 @@ func (c *ServeCmd) Run(ctx context.Context, env *Env) error {
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: finishing the requests under way")
+		s.Drain(c.DrainDelay)
 	case err = <-s.Failed():
 		err = fmt.Errorf("a listener ended: %w", err)
 	}

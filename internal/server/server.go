@@ -29,9 +29,11 @@ type Server struct {
 	store    *store.Store
 	ring     *keyring.Ring
 	journal  *replay.Journal // of an embedded store
+	shared   *replay.Shared  // of a store that several nodes share
 	clock    *storeClock
 	node     registry.Node
-	draining atomic.Bool
+	draining atomic.Bool // as an operator asked
+	stopping atomic.Bool // as a signal asked
 	registry *registry.Registry
 	authn    *authn.Service
 	token    [sha256.Size]byte // hash of the operator token
@@ -288,7 +290,7 @@ func (s *Server) ready(ctx context.Context) error {
 		s.config.Log.Error("not ready: the store does not answer", "error", err)
 		return errors.New("the store does not answer")
 	}
-	if s.draining.Load() {
+	if s.draining.Load() || s.stopping.Load() {
 		return errors.New("draining")
 	}
 	if s.sealError.Load() != nil {
@@ -299,6 +301,16 @@ func (s *Server) ready(ctx context.Context) error {
 
 // Registry gives the demo and tests the domain behind the server.
 func (s *Server) Registry() *registry.Registry { return s.registry }
+
+// Drain says that the server is not ready any more, and goes on answering for a
+// while so that balancers hear of it. New requests end their connections.
+func (s *Server) Drain(delay time.Duration) {
+	s.stopping.Store(true)
+	for _, l := range s.listeners {
+		l.server.SetKeepAlivesEnabled(false)
+	}
+	time.Sleep(delay)
+}
 
 // Shutdown stops taking requests, finishes those under way, writes what waits
 // to be written and closes everything. It gives up on requests when ctx ends.
@@ -321,6 +333,9 @@ func (s *Server) close() error {
 	}
 	s.stop()
 	s.background.Wait()
+	if s.shared != nil {
+		s.shared.Close()
+	}
 	if s.store != nil && s.node.ID != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 		errs = append(errs, s.store.RemoveNode(ctx, s.node.ID))

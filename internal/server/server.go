@@ -29,7 +29,6 @@ type Server struct {
 	store    *store.Store
 	ring     *keyring.Ring
 	journal  *replay.Journal // of an embedded store
-	shared   *replay.Shared  // of a store that several nodes share
 	clock    *storeClock
 	node     registry.Node
 	draining atomic.Bool // as an operator asked
@@ -333,9 +332,6 @@ func (s *Server) close() error {
 	}
 	s.stop()
 	s.background.Wait()
-	if s.shared != nil {
-		s.shared.Close()
-	}
 	if s.store != nil && s.node.ID != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 		errs = append(errs, s.store.RemoveNode(ctx, s.node.ID))

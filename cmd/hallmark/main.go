@@ -42,6 +42,7 @@ type cli struct {
 	Client  ClientCmd  `cmd:"" help:"API clients (AccessKey): credentials for one door." group:"Operator commands:"`
 	Licence LicenceCmd `cmd:"" help:"Licences (授权) that devices have taken." group:"Operator commands:"`
 	Audit   AuditCmd   `cmd:"" help:"The record of what was changed and refused." group:"Operator commands:"`
+	Node    NodeCmd    `cmd:"" help:"Nodes: the servers on one store." group:"Operator commands:"`
 
 	Version    VersionCmd    `cmd:"" help:"Print the version." group:"About:"`
 	Completion CompletionCmd `cmd:"" help:"Print a completion script for a shell." group:"About:"`

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
 // operation is a request that the API takes, with %s for what it is about.
@@ -41,6 +42,9 @@ func operations(product, client string) []operation {
 		{"DELETE", "/clients/" + client, "", ""},
 		{"GET", "/licences", "", ""},
 		{"GET", "/licences/summary", "", ""},
+		{"GET", "/nodes", "", ""},
+		{"POST", "/nodes/" + registry.ID(77).String() + "/drain", "", ""},
+		{"POST", "/nodes/" + registry.ID(77).String() + "/resume", "", ""},
 		{"GET", "/audit", "", ""},
 		{"GET", "/audit/verify", "", ""},
 	}
@@ -49,6 +53,9 @@ func operations(product, client string) []operation {
 // withThings returns a server with a product and a client, and all operations.
 func withThings(t *testing.T) (*server, []operation) {
 	s := newServer(t)
+	if _, err := s.store.Beat(t.Context(), registry.Node{ID: 77, URL: "http://node"}); err != nil {
+		t.Fatal(err)
+	}
 	var c operator.CreatedClient
 	s.into(s.post("/api/v1/clients", `{"door":"id2"}`), http.StatusCreated, &c)
 	return s, operations(s.product("lamp", "aes128"), c.ClientID)

@@ -46,6 +46,7 @@ func (c *Client) UpdateProduct(ctx context.Context, key string, change ProductCh
 }
 
 // ImportDevices streams CSV to the server and returns when all of it is in.
+// When it returns early, a read of csv may still be under way.
 func (c *Client) ImportDevices(ctx context.Context, product string, csv io.Reader) (ImportResult, error) {
 	var out ImportResult
 	body := interruptible(ctx, csv)
@@ -212,4 +213,18 @@ func (c *Client) VerifyAudit(ctx context.Context) (AuditCheck, error) {
 	var out AuditCheck
 	err := c.withoutOrg().callPatiently(ctx, http.MethodGet, "/audit/verify", nil, nil, &out)
 	return out, err
+}
+
+// Nodes lists the servers on the store.
+func (c *Client) Nodes(ctx context.Context) (NodeList, error) {
+	return fetch[NodeList](ctx, c.withoutOrg(), http.MethodGet, "/nodes", nil, nil)
+}
+
+// SetNodeDraining lets a node say that it is not ready, or ready again.
+func (c *Client) SetNodeDraining(ctx context.Context, id string, draining bool) (NodeStanding, error) {
+	action := "/resume"
+	if draining {
+		action = "/drain"
+	}
+	return fetch[NodeStanding](ctx, c.withoutOrg(), http.MethodPost, "/nodes/"+url.PathEscape(id)+action, nil, nil)
 }

@@ -92,6 +92,10 @@ var routes = []route{
 	{"GET", "/licences", http.StatusOK, []string{"org", "product", "device", "ends_before", "limit"}, listLicences},
 	{"GET", "/licences/summary", http.StatusOK, orgOnly, summariseLicences},
 
+	{"GET", "/nodes", http.StatusOK, nil, listNodes},
+	{"POST", "/nodes/{node_id}/drain", http.StatusOK, nil, drainNode},
+	{"POST", "/nodes/{node_id}/resume", http.StatusOK, nil, resumeNode},
+
 	{"GET", "/audit", http.StatusOK, []string{"org", "subject", "action", "before", "limit"}, listAudit},
 	{"GET", "/audit/verify", http.StatusOK, nil, verifyAudit},
 }

@@ -19,10 +19,15 @@ var actor = audit.Actor{Name: "device"}
 
 func TestAuditListAndFilters(t *testing.T) {
 	s := newServer(t)
+	later := func() { s.clock.ahead.Add(int64(time.Second)) } // what shares a millisecond has no order
+	later()
 	pk := s.product("lamp", "aes128")
+	later()
 	s.into(s.importCSV(pk, rows(1, 2)), http.StatusOK, &operator.ImportResult{})
+	later()
 	var d operator.Device
 	s.into(s.post("/api/v1/devices/"+id(1)+"/suspend", ""), http.StatusOK, &d)
+	later()
 	s.into(s.post("/api/v1/orgs", `{"name":"other"}`), http.StatusCreated, &operator.Org{})
 
 	for query, actions := range map[string][]string{

@@ -101,7 +101,7 @@ func TestEveryOperationRefusesBadQueries(t *testing.T) {
 		path := operator.Prefix + op.path
 		s.refused(s.send(op.method, path+"?nonsense=1", op.contentType, op.body), http.StatusBadRequest, "invalid_input", `"nonsense"`)
 		s.refused(s.send(op.method, path+"?org=%zz", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "query")
-		if strings.HasPrefix(op.path, "/orgs") || op.path == "/audit/verify" {
+		if strings.HasPrefix(op.path, "/orgs") || strings.HasPrefix(op.path, "/nodes") || op.path == "/audit/verify" {
 			continue // above organisations
 		}
 		s.refused(s.send(op.method, path+"?org=a&org=b", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "more than once")
@@ -115,7 +115,7 @@ func TestEveryOperationKeepsOrganisationsApart(t *testing.T) {
 	s.into(s.post("/api/v1/orgs", `{"name":"other"}`), http.StatusCreated, &operator.Org{})
 	s.send("POST", operator.Prefix+ops[6].path, "text/csv", rows(1, 3))
 	for _, op := range ops {
-		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
+		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
 			continue // names no product, device or client
 		}
 		s.refused(s.send(op.method, operator.Prefix+op.path+"?org=other", op.contentType, op.body), http.StatusNotFound, "not_found", "not found")

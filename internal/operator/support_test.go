@@ -72,8 +72,8 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 func newServer(t *testing.T) *server {
 	t.Helper()
 	ctx := context.Background()
-	dir := t.TempDir()
-	st, err := store.Open(ctx, store.Options{DSN: "sqlite:" + filepath.Join(dir, "hallmark.db"), Now: time.Now, Random: rand.Reader})
+	dir, clock := t.TempDir(), &clock{}
+	st, err := store.Open(ctx, store.Options{DSN: "sqlite:" + filepath.Join(dir, "hallmark.db"), Now: clock.now, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,6 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := &clock{}
 	s := &server{t: t, dir: dir, clock: clock, store: st, ring: ring, log: &syncBuffer{}, answers: &syncBuffer{}, router: documentRouter(t)}
 	s.registry = registry.New(registry.Options{Store: st, Ring: ring, Now: clock.now, Random: rand.Reader})
 	if err := s.registry.EnsureOrg(ctx); err != nil {

@@ -40,12 +40,13 @@ type Product struct {
 	Created    Instant
 }
 
-// Remaining is the number of licences left as the wire tells it.
+// Remaining is the number of licences left as the wire tells it, in an integer
+// of 32 bits.
 func (p *Product) Remaining() int64 {
 	if p.Quota < 0 {
 		return unlimitedRemaining
 	}
-	return max(p.Quota-p.Used, 0)
+	return min(max(p.Quota-p.Used, 0), unlimitedRemaining)
 }
 
 // LicenceEnd is when a licence taken at now ends.

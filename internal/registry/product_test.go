@@ -171,7 +171,7 @@ func TestServerKeys(t *testing.T) {
 }
 
 func TestRemaining(t *testing.T) {
-	for _, c := range []struct{ quota, used, want int64 }{{registry.Unlimited, 9, 1<<31 - 1}, {0, 0, 0}, {5, 2, 3}, {5, 7, 0}, {1 << 40, 0, 1 << 40}} {
+	for _, c := range []struct{ quota, used, want int64 }{{registry.Unlimited, 9, 1<<31 - 1}, {0, 0, 0}, {5, 2, 3}, {5, 7, 0}, {1 << 40, 0, 1<<31 - 1}} {
 		p := registry.Product{Quota: c.quota, Used: c.used}
 		if got := p.Remaining(); got != c.want {
 			t.Errorf("%d of %d: %d remain", c.used, c.quota, got)

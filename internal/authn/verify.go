@@ -296,6 +296,8 @@ func (v *verification) spendError(err error) error {
 		return refuse(id2.CodeTimestampExpired, "the server cannot vouch that this timestamp was not used before it last started: ask the device for a newer one")
 	case errors.Is(err, replay.ErrFull):
 		return refuse(id2.CodeBusy, "too many timestamp codes in the last ten minutes: try again later")
+	case errors.Is(err, replay.ErrUnresolved):
+		return refuse(id2.CodeBusy, "whether the code was spent is not known, because the database was lost: use a new code")
 	case errors.Is(err, replay.ErrChanged):
 		return refuse(id2.CodeBusy, "the device is being changed by others: try again")
 	}

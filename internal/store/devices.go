@@ -35,18 +35,30 @@ func (s *Store) DeviceByAsset(ctx context.Context, org, asset registry.ID) (regi
 	})
 }
 
+// lookupChunk is how many devices one query looks up.
+const lookupChunk = 256
+
 // DevicesByID2 implements registry.DeviceStore.
 func (s *Store) DevicesByID2(ctx context.Context, org registry.ID, ids []string) ([]registry.DeviceRow, error) {
 	var out []registry.DeviceRow
-	for _, id := range ids {
-		d, err := s.DeviceByID2(ctx, org, id)
-		if err == registry.ErrNotFound {
-			continue
+	for len(ids) > 0 {
+		chunk := ids[:min(len(ids), lookupChunk)]
+		ids = ids[len(chunk):]
+		var q strings.Builder
+		q.WriteString(deviceColumns + ` FROM devices WHERE org = ` + s.engine.parameter(1) + ` AND id2 IN (`)
+		args := []any{org}
+		for i, id := range chunk {
+			if i > 0 {
+				q.WriteString(", ")
+			}
+			args = append(args, id)
+			q.WriteString(s.engine.parameter(len(args)))
 		}
+		found, err := selectAll(ctx, s, scanDevice, q.String()+")", args...)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, d)
+		out = append(out, found...)
 	}
 	return out, nil
 }

@@ -1,8 +1,8 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -13,9 +13,10 @@ import (
 )
 
 var (
-	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading  = regexp.MustCompile(`^#+ (.*)$`)
-	testName = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
+	link         = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading      = regexp.MustCompile(`^#+ (.*)$`)
+	testFunction = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z]\w*)\(`)
+	testName     = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 )
 
 // TestLinks follows every link to a file or a heading of this repository.
@@ -79,22 +80,36 @@ func TestEveryDocumentIsLinked(t *testing.T) {
 
 // TestNamedTestsExist checks that a test a document names as evidence is there.
 func TestNamedTestsExist(t *testing.T) {
-	cmd := exec.Command("git", "grep", "-h", "--untracked", "-oE", `^func (Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*`, "--", "*_test.go")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	exist := testName.FindAllString(strings.ReplaceAll(string(out), "func ", ""), -1)
+	exist := testFunctions(t)
 	for _, d := range documents(t) {
 		for i, line := range d.prose() {
 			for _, name := range testName.FindAllString(line, -1) {
-				if !slices.Contains(exist, name) {
+				if !exist[name] {
 					t.Errorf("%s:%d: there is no %s", d.path, i+1, name)
 				}
 			}
 		}
 	}
+}
+
+// testFunctions returns the names of all tests of the repository.
+func testFunctions(t *testing.T) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range testFunction.FindAllSubmatch(text, -1) {
+			names[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // TestExamples checks that README.md prints the examples that test/interop/run

@@ -16,6 +16,7 @@ import (
 	"os"
 
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk"
+	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/auth/credentials"
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/requests"
 )
 
@@ -66,8 +67,8 @@ func verify(client *sdk.Client, id, authCode string) (any, error) {
 }
 
 func newClient() (*sdk.Client, error) {
-	return sdk.NewClientWithAccessKey("cn-shanghai",
-		os.Getenv("HALLMARK_ACCESS_KEY_ID"), os.Getenv("HALLMARK_ACCESS_KEY_SECRET"))
+	return sdk.NewClientWithOptions("cn-shanghai", sdk.NewConfig(), credentials.NewAccessKeyCredential(
+		os.Getenv("HALLMARK_ACCESS_KEY_ID"), os.Getenv("HALLMARK_ACCESS_KEY_SECRET")))
 }
 
 // README:end

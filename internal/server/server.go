@@ -29,6 +29,7 @@ type Server struct {
 	store    *store.Store
 	ring     *keyring.Ring
 	journal  *replay.Journal // of an embedded store
+	shared   *replay.Shared  // of a store that several nodes share
 	clock    *storeClock
 	node     registry.Node
 	draining atomic.Bool // as an operator asked
@@ -155,7 +156,9 @@ func (s *Server) makeKeyring(ctx context.Context, root keyring.RootKey) (made bo
 func (s *Server) openGuard(fresh bool) (authn.Guard, error) {
 	file, ok := store.Embedded(s.config.Store)
 	if !ok {
-		return nil, errors.New("no guard for this store")
+		shared, err := replay.NewShared(s.store.Ledger(), replay.SharedOptions{Lifetime: s.config.ChallengeLifetime, Random: rand.Reader})
+		s.shared = shared
+		return shared, err
 	}
 	if err := s.openJournal(file+".guard", fresh); err != nil {
 		return nil, err
@@ -332,6 +335,9 @@ func (s *Server) close() error {
 	}
 	s.stop()
 	s.background.Wait()
+	if s.shared != nil {
+		s.shared.Close()
+	}
 	if s.store != nil && s.node.ID != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 		errs = append(errs, s.store.RemoveNode(ctx, s.node.ID))

@@ -179,7 +179,7 @@ func (cmd *DeviceImportCmd) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	if res.RefusedTotal > 0 {
-		return &partlyError{fmt.Sprintf("%d rows were refused, the rest is in", res.RefusedTotal), "correct them and import the file again"}
+		return &partlyError{fmt.Sprintf("rows refused: %d; the rest is in", res.RefusedTotal), "correct them and import the file again"}
 	}
 	return nil
 }

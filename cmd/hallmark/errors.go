@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -55,10 +57,19 @@ func (e *Env) explain(err error) (message, hint string) {
 		return errInterrupted.Error(), ""
 	case !errors.As(err, &server):
 		return err.Error(), ""
+	case isUntrusted(err):
+		return err.Error(), "name the authority of the server's certificate with --ca-cert FILE"
 	case server.Code == "unreachable" && e.Data != "":
 		return err.Error(), "start the server with hallmark serve --data " + e.Data
 	}
 	return err.Error(), server.Hint
+}
+
+// isUntrusted reports whether the server's certificate was the obstacle.
+func isUntrusted(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &authority) || errors.As(err, &verification)
 }
 
 // complain prints one line, whatever the message holds.

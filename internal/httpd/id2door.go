@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -70,6 +71,12 @@ func (d *id2Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := d.calls.Get().(*id2Call)
 	defer d.release(c)
 	c.id = newRequestID()
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("a request made the server panic", "request", c.id, "action", c.Action, "panic", p, "stack", string(debug.Stack()))
+			d.refuse(w, r, c, openapi.ErrInternal)
+		}
+	}()
 	if refusal := d.serve(w, r, c); refusal != nil {
 		d.refuse(w, r, c, refusal)
 	}

@@ -50,7 +50,7 @@ var kinds = []kind{
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "the API is described at " + DocumentPath},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON as application/json, and a device import as text/csv"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "only devices:import takes bodies of any length"},
-	{registry.ErrNotFound, http.StatusNotFound, "not_found", "check the spelling; what another organisation owns is found only with org set to it"},
+	{registry.ErrNotFound, http.StatusNotFound, "not_found", "check the spelling; what another organisation owns is found only when that is named (--org)"},
 	{registry.ErrExists, http.StatusConflict, "already_exists", "choose another name"},
 	{registry.ErrConflict, http.StatusConflict, "conflict", "try again"},
 	{registry.ErrForbidden, http.StatusConflict, "wrong_state", ""},

@@ -97,13 +97,6 @@ func TestDeviceLife(t *testing.T) {
 		t.Errorf("device %+v", d)
 	}
 	s.refused(s.post("/api/v1/devices/"+id(1)+"/resume", ""), http.StatusConflict, "wrong_state", "unactivated")
-	for _, step := range []struct{ action, state string }{{"suspend", "suspended"}, {"resume", "unactivated"}, {"discard", "discarded"}} {
-		s.into(s.post("/api/v1/devices/"+d.AssetID+"/"+step.action, ""), http.StatusOK, &d)
-		if d.State != step.state {
-			t.Errorf("after %s: %s", step.action, d.State)
-		}
-	}
-	s.refused(s.post("/api/v1/devices/"+id(1)+"/suspend", ""), http.StatusConflict, "wrong_state", "discarded")
 	s.into(s.post("/api/v1/devices/"+id(1)+"/rekey", `{"key_hex":"`+key(2)+`"}`), http.StatusOK, &d)
 	// A row with the new key is the device's own now.
 	var res operator.ImportResult
@@ -111,6 +104,14 @@ func TestDeviceLife(t *testing.T) {
 	if res.Unchanged != 1 {
 		t.Errorf("after rekey: %+v", res)
 	}
+	for _, step := range []struct{ action, state string }{{"suspend", "suspended"}, {"resume", "unactivated"}, {"discard", "discarded"}} {
+		s.into(s.post("/api/v1/devices/"+d.AssetID+"/"+step.action, ""), http.StatusOK, &d)
+		if d.State != step.state {
+			t.Errorf("after %s: %s", step.action, d.State)
+		}
+	}
+	s.refused(s.post("/api/v1/devices/"+id(1)+"/suspend", ""), http.StatusConflict, "wrong_state", "discarded")
+	s.refused(s.post("/api/v1/devices/"+id(1)+"/rekey", `{"key_hex":"`+key(3)+`"}`), http.StatusConflict, "wrong_state", "discarded")
 	var gone operator.DeletedDevice
 	s.into(s.send("DELETE", "/api/v1/devices/"+id(1), "", ""), http.StatusOK, &gone)
 	if gone.ID2 != id(1) || gone.AssetID != d.AssetID || !gone.Deleted {

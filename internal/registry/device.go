@@ -268,6 +268,9 @@ func (r *Registry) Discard(ctx context.Context, org ID, name string, by audit.Ac
 // Rekey gives a device another key of its algorithm.
 func (r *Registry) Rekey(ctx context.Context, org ID, name string, key KeyText, by audit.Actor) (Device, error) {
 	return r.change(ctx, org, name, "device.rekey", by, func(d *DeviceRow) error {
+		if d.State == Discarded {
+			return fmt.Errorf("a discarded device gets no new key: %w", ErrForbidden)
+		}
 		parsed, err := key.parse(d.Algorithm)
 		if err != nil {
 			return err

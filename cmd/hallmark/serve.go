@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/httpd"
@@ -22,12 +23,13 @@ type ServeCmd struct {
 	TLSKey       string `placeholder:"FILE" help:"Private key of the certificate, PEM."`
 	InsecureHTTP bool   `help:"Allow plain HTTP on an address that others can reach, as behind a proxy that speaks TLS."`
 
-	ChallengeLifetime time.Duration `default:"5m" help:"How long a challenge may be answered."`
-	GatewaySkew       time.Duration `default:"15m" help:"How far a request's timestamp may be from the clock."`
-	StringlyJSON      bool          `help:"Answer the id2 door's JSON with every value as text, as the vendor's samples print it."`
-	FailureRate       float64       `default:"100" help:"Failed requests per second and address before it is slowed down; 0 for no bound."`
-	ClientRate        float64       `help:"Requests per second and API client; 0 for no bound."`
-	CacheEntries      int           `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
+	ChallengeLifetime time.Duration  `default:"5m" help:"How long a challenge may be answered."`
+	GatewaySkew       time.Duration  `default:"15m" help:"How far a request's timestamp may be from the clock."`
+	StringlyJSON      bool           `help:"Answer the id2 door's JSON with every value as text, as the vendor's samples print it."`
+	FailureRate       float64        `default:"100" help:"Failed requests per second and address before it is slowed down; 0 for no bound."`
+	ClientRate        float64        `help:"Requests per second and API client; 0 for no bound."`
+	TrustedProxy      []netip.Prefix `placeholder:"CIDR,…" help:"Networks of proxies whose X-Forwarded-For tells a caller's address, for limits and allowed networks."`
+	CacheEntries      int            `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
 
 	DrainDelay time.Duration `help:"How long to answer on, saying not ready, before stopping: a balancer's time to look elsewhere."`
 
@@ -79,7 +81,7 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
 		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
-		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate},
+		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
 	}
 }
 

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -89,6 +90,9 @@ func (u *usage) flush(ctx context.Context) error {
 	for len(batch) > 0 {
 		part := batch[:min(len(batch), usageBatch)]
 		if err := u.registry.AddUsage(ctx, part); err != nil {
+			if errors.Is(err, registry.ErrUnknown) { // rather lost than counted twice
+				batch = batch[len(part):]
+			}
 			u.putBack(batch)
 			return err
 		}
@@ -152,7 +156,7 @@ func (d *dailyCounter) take(v *verification) (undo func(), err error) {
 	asset := v.device.Asset
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if today != d.day {
+	if today > d.day { // a request from before midnight may come after one from after it
 		d.day = today
 		clear(d.counts)
 	}

@@ -99,6 +99,9 @@ func (s *Service) verify(ctx context.Context, v *verification, scr *scratch) (Re
 	if err != nil {
 		return Result{}, err
 	}
+	// A caller who goes away from here on must not leave a code spent for
+	// nothing; guard and store bound their own time.
+	ctx = context.WithoutCancel(ctx)
 	if err := s.spend(ctx, v, scr); err != nil {
 		undo()
 		return Result{}, err

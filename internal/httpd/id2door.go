@@ -31,6 +31,9 @@ type ID2Options struct {
 	ClientRate float64
 	// Nonces bounds the nonces remembered.
 	Nonces int
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For tells the
+	// caller's address.
+	TrustedProxies []netip.Prefix
 }
 
 // id2Version is the API date of the ID² product (openapi-rpc §4.1).
@@ -99,6 +102,10 @@ func (d *id2Door) release(c *id2Call) {
 
 // serve answers the request, or returns why the gateway refuses it.
 func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *openapi.Error {
+	if d.limiter.blocked(d.remote(r)) {
+		c.Format = openapi.GuessFormat(r, nil)
+		return openapi.ErrThrottled
+	}
 	if refusal := c.read(r); refusal != nil {
 		return refusal
 	}
@@ -159,10 +166,7 @@ func (c *id2Call) readBody(body io.Reader) *openapi.Error {
 // admit makes the gateway's checks in the order of openapi-rpc §8: version and
 // action, access key, time, signature, nonce; then what the client may do.
 func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error) {
-	addr := remote(r)
-	if d.limiter.blocked(addr) {
-		return nil, openapi.ErrThrottled
-	}
+	addr := d.remote(r)
 	if refusal := c.CheckSystem(); refusal != nil {
 		return nil, refusal
 	}
@@ -216,13 +220,17 @@ func (d *id2Door) authenticate(ctx context.Context, c *id2Call) *openapi.Error {
 	return nil
 }
 
-// remote is the address of the peer, the zero Addr when it cannot be told.
-func remote(r *http.Request) netip.Addr {
+// remote is the address of the caller, the zero Addr when it cannot be told:
+// the peer's, or what a trusted proxy says of it.
+func (d *id2Door) remote(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return ap.Addr()
+	if len(d.options.TrustedProxies) == 0 {
+		return ap.Addr()
+	}
+	return behindProxies(ap.Addr().Unmap(), r.Header.Values("X-Forwarded-For"), d.options.TrustedProxies)
 }
 
 // failure turns a refused or failed action into its reply.

@@ -79,3 +79,6 @@ func (r *Registry) ApplyAll() {
 // SetBlind says whether changes made elsewhere may go unheard at the moment:
 // then nothing remembered is used.
 func (r *Registry) SetBlind(blind bool) { r.blind.Store(blind) }
+
+// Blind reports what SetBlind said last.
+func (r *Registry) Blind() bool { return r.blind.Load() }

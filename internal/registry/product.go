@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -273,20 +274,32 @@ type ProductChange struct {
 	Hashes     *[]id2.Hash
 }
 
-// UpdateProduct changes settings; devices see them at once.
-func (r *Registry) UpdateProduct(ctx context.Context, org ID, key string, c ProductChange, by audit.Actor) (Product, error) {
-	r.updates.Lock()
-	defer r.updates.Unlock()
-	p, err := r.Product(ctx, org, key)
+// updateTries bounds how often a product may change under an update of it.
+const updateTries = 10
+
+// UpdateProduct changes settings; devices see them at once. Of two changes at
+// once both hold: the second is made to what the first left.
+func (r *Registry) UpdateProduct(ctx context.Context, org ID, key string, c ProductChange, by audit.Actor) (p Product, err error) {
+	for range updateTries {
+		if p, err = r.updateProduct(ctx, org, key, c, by); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return p, err
+}
+
+func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c ProductChange, by audit.Actor) (Product, error) {
+	was, err := r.Product(ctx, org, key)
 	if err != nil {
 		return Product{}, err
 	}
+	p := was
 	if err := c.apply(&p); err != nil {
 		return Product{}, err
 	}
 	event := by.Did("product.update", "product", key, map[string]any{"name": p.Name, "quota": p.Quota, "term_days": p.TermDays,
 		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String()})
-	err = r.store.UpdateProduct(ctx, p, event.In(int64(org)))
+	err = r.store.UpdateProduct(ctx, was, p, event.In(int64(org)))
 	r.products.invalidate(key)
 	r.devices.invalidateAll() // their entries point to the product as it was
 	return p, err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +20,7 @@ var (
 	ErrExists    = errors.New("already exists")
 	ErrConflict  = errors.New("changed by someone else at the same time")
 	ErrQuota     = errors.New("the product has no licence left: raise its quota with hallmark product update --quota")
+	ErrUnknown   = errors.New("the connection was lost during a commit, whose outcome is unknown")
 	ErrForbidden = errors.New("not allowed in this state")
 )
 
@@ -41,9 +41,6 @@ type Registry struct {
 	now    func() time.Time
 	random io.Reader
 
-	// updates lets one product update through at a time: each reads all settings
-	// and writes them back.
-	updates sync.Mutex
 	// blind is set while changes made by other nodes may go unheard.
 	blind   atomic.Bool
 	devices *cache[deviceKey, LiveDevice]

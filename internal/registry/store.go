@@ -29,7 +29,9 @@ type OrgStore interface {
 // ProductStore keeps products. Product returns ErrNotFound for an unknown key.
 type ProductStore interface {
 	CreateProduct(ctx context.Context, p ProductRow, e audit.Event) error
-	UpdateProduct(ctx context.Context, p Product, e audit.Event) error
+	// UpdateProduct changes the settings of a product if they are still as they
+	// were read, else ErrConflict.
+	UpdateProduct(ctx context.Context, was, p Product, e audit.Event) error
 	Product(ctx context.Context, key string) (ProductRow, error)
 	Products(ctx context.Context, org ID) ([]Product, error)
 }

@@ -196,9 +196,11 @@ func (w *watcher) look(ctx context.Context) error {
 		}
 	}
 	w.since = now
-	if w.blind.Reset(blindAfter - time.Since(began)) {
-		return nil
+	if w.server.registry.Blind() {
+		// What was missed may be too old to be told of any more.
+		w.server.registry.ApplyAll()
 	}
-	w.server.registry.SetBlind(false) // it had gone off
+	w.blind.Reset(blindAfter - time.Since(began))
+	w.server.registry.SetBlind(false)
 	return nil
 }

@@ -70,10 +70,16 @@ func (s *Store) AuditEvents(ctx context.Context, f registry.AuditFilter) ([]audi
 const sealBatch = 500
 
 // SealAudit chains the events that are not yet chained, oldest first, and
-// returns how many. Only one sealer may run at a time.
+// returns how many.
 func (s *Store) SealAudit(ctx context.Context, key [32]byte) (int, error) {
 	sealed := 0
 	err := s.write(ctx, func(tx txn) error {
+		// One sealer at a time: the others wait for this row, and then see what
+		// was chained meanwhile.
+		_, err := tx.Exec(`INSERT INTO meta (name, value) VALUES ('audit.sealer', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, []byte{})
+		if err != nil {
+			return err
+		}
 		chain, err := lastLink(tx, key)
 		if err != nil {
 			return err

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/hallmark-id/hallmark/id2"
@@ -234,6 +236,8 @@ func (s *Store) AddUsage(ctx context.Context, batch []registry.Usage) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	// In one order, or two nodes would wait for each other.
+	batch = slices.SortedFunc(slices.Values(batch), func(a, b registry.Usage) int { return cmp.Compare(a.Asset, b.Asset) })
 	return s.write(ctx, func(tx txn) error {
 		stmt, err := tx.Prepare(`UPDATE devices SET auth_count = auth_count + $1,
 			last_seen = CASE WHEN last_seen < $2 THEN $2 ELSE last_seen END,

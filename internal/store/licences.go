@@ -14,7 +14,10 @@ func (s *Store) Activate(ctx context.Context, a registry.Activation, e audit.Eve
 		return err
 	}
 	return s.writeAudited(ctx, e, func(tx txn) error {
+		// A device key belongs to the product: under another one it may be taken.
 		res, err := tx.Exec(`UPDATE devices SET state = $1, product_key = $2, licensed = $3, licence_until = $4,
+			device_key = CASE WHEN product_key <> $2 AND EXISTS (SELECT 1 FROM devices AS other
+				WHERE other.product_key = $2 AND other.device_key = devices.device_key) THEN NULL ELSE device_key END,
 			activated = CASE WHEN activated = 0 THEN $3 ELSE activated END, version = version + 1
 			WHERE asset = $5 AND org = $6 AND version = $7`,
 			int64(registry.Active), a.Product, a.At, a.Until, a.Asset, a.Org, a.Version)

@@ -13,9 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
-var postgresEngine = engine{replace: strings.NewReplacer("{id}", "BIGINT PRIMARY KEY", "{bytes}", "BYTEA"),
+var postgresEngine = engine{replace: strings.NewReplacer("{id}", "BIGINT PRIMARY KEY", "{bytes}", "BYTEA", "{text}", `TEXT COLLATE "C"`),
 	parameter: func(n int) string { return "$" + strconv.Itoa(n) },
 	clock:     "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"}
 
@@ -24,6 +26,7 @@ const (
 	postgresConns     = 24
 	postgresConnect   = 5 * time.Second
 	postgresStatement = 10 * time.Second // the server ends a statement that takes longer
+	postgresWrite     = 30 * time.Second // a transaction with all its tries
 	postgresIdle      = 5 * time.Minute
 )
 
@@ -86,13 +89,15 @@ func plainError(err error) error {
 type transactions struct{ db *sql.DB }
 
 // ErrUnknown says that the connection was lost while a commit was under way.
-var ErrUnknown = errors.New("the connection was lost during a commit, whose outcome is unknown")
+var ErrUnknown = registry.ErrUnknown
 
 // maxTries is how often a transaction is run when it meets others in each
 // other's way, or the connection is lost before its commit.
 const maxTries = 6
 
 func (t *transactions) do(ctx context.Context, f func(txn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, postgresWrite)
+	defer cancel()
 	for try := 1; ; try++ {
 		err := t.once(ctx, f)
 		if try == maxTries || !retryable(err) {

@@ -35,12 +35,14 @@ func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audi
 }
 
 // UpdateProduct implements registry.ProductStore.
-func (s *Store) UpdateProduct(ctx context.Context, p registry.Product, e audit.Event) error {
+func (s *Store) UpdateProduct(ctx context.Context, was, p registry.Product, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE products SET name = $1, hashes = $2, quota = $3, term_days = $4, auto_renew = $5,
-			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9`,
-			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org)
-		if err := exactlyOne(res, err, registry.ErrNotFound); err != nil {
+			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9 AND name = $10 AND hashes = $11
+			AND quota = $12 AND term_days = $13 AND auto_renew = $14 AND daily_limit = $15 AND hex_data = $16`,
+			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org,
+			was.Name, int64(was.Hashes), was.Quota, was.TermDays, flag(was.AutoRenew), was.DailyLimit, flag(was.HexData))
+		if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
 			return err
 		}
 		return s.noteChange(tx, registry.ProductChanged, p.Org, p.Key)

@@ -28,7 +28,7 @@ type engine struct {
 
 // SQLite looks up the name of each numbered parameter in a list, which takes
 // long in a statement of hundreds; a plain ? has no name.
-var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY KEY", "{bytes}", "BLOB"),
+var sqliteEngine = engine{replace: strings.NewReplacer("{id}", "INTEGER PRIMARY KEY", "{bytes}", "BLOB", "{text}", "TEXT"),
 	parameter: func(int) string { return "?" }}
 
 // readers is how many connections read at once.

@@ -155,16 +155,18 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 			do   func() error
 			want error
 		}{
-			"product again":       {func() error { return s.CreateProduct(ctx, testProduct("P1"), event) }, registry.ErrExists},
-			"organisation again":  {func() error { return s.CreateOrg(ctx, registry.Org{ID: 9, Name: "one"}, event) }, registry.ErrExists},
-			"client again":        {func() error { return s.CreateClient(ctx, testClient("AK1"), event) }, registry.ErrExists},
-			"stale activation":    {func() error { return s.Activate(ctx, testActivation(1), event) }, registry.ErrConflict},
-			"stale update":        {func() error { return s.UpdateDevice(ctx, stale, 1, event) }, registry.ErrConflict},
-			"foreign update":      {func() error { return s.UpdateDevice(ctx, foreign, 1, event) }, registry.ErrConflict},
-			"foreign delete":      {func() error { return s.DeleteDevice(ctx, 2, foreign.Asset, event) }, registry.ErrNotFound},
-			"unknown client":      {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
-			"foreign client":      {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
-			"unknown product":     {func() error { return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, event) }, registry.ErrNotFound},
+			"product again":      {func() error { return s.CreateProduct(ctx, testProduct("P1"), event) }, registry.ErrExists},
+			"organisation again": {func() error { return s.CreateOrg(ctx, registry.Org{ID: 9, Name: "one"}, event) }, registry.ErrExists},
+			"client again":       {func() error { return s.CreateClient(ctx, testClient("AK1"), event) }, registry.ErrExists},
+			"stale activation":   {func() error { return s.Activate(ctx, testActivation(1), event) }, registry.ErrConflict},
+			"stale update":       {func() error { return s.UpdateDevice(ctx, stale, 1, event) }, registry.ErrConflict},
+			"foreign update":     {func() error { return s.UpdateDevice(ctx, foreign, 1, event) }, registry.ErrConflict},
+			"foreign delete":     {func() error { return s.DeleteDevice(ctx, 2, foreign.Asset, event) }, registry.ErrNotFound},
+			"unknown client":     {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
+			"foreign client":     {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
+			"unknown product": {func() error {
+				return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, registry.Product{Key: "P9", Org: 1}, event)
+			}, registry.ErrConflict},
 			"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
 			"usage of an unknown": {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
 		} {
@@ -232,9 +234,10 @@ var writes = map[string]func(context.Context, *Store) error{
 	},
 	"CreateProduct": func(ctx context.Context, s *Store) error { return s.CreateProduct(ctx, testProduct("P2"), event) },
 	"UpdateProduct": func(ctx context.Context, s *Store) error {
-		p := testProduct("P1").Product
+		was := testProduct("P1").Product
+		p := was
 		p.Name = "changed"
-		return s.UpdateProduct(ctx, p, event)
+		return s.UpdateProduct(ctx, was, p, event)
 	},
 	"InsertDevices": func(ctx context.Context, s *Store) error {
 		_, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1), testDevice(3), testDevice(4)}, event)

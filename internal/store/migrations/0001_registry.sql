@@ -1,5 +1,6 @@
 -- Times are milliseconds since 1970 UTC; 0 is never, 9223372036854775807 without end.
--- {id} and {bytes} stand for what each engine calls them.
+-- {id}, {bytes} and {text} stand for what each engine calls them; {text} is
+-- compared byte by byte, as ranges of it are asked for.
 
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,
@@ -43,7 +44,7 @@ CREATE INDEX products_org ON products (org, name);
 CREATE TABLE devices (
   asset         {id},
   org           BIGINT NOT NULL,
-  id2           TEXT,
+  id2           {text},
   product_key   TEXT NOT NULL DEFAULT '', -- '' while bound to none
   name          TEXT NOT NULL DEFAULT '',
   device_key    TEXT,
@@ -100,7 +101,7 @@ CREATE TABLE audit (
   org     BIGINT NOT NULL,
   actor   TEXT NOT NULL,
   request TEXT NOT NULL,
-  action  TEXT NOT NULL,
+  action  {text} NOT NULL,
   kind    TEXT NOT NULL,
   subject TEXT NOT NULL,
   detail  TEXT NOT NULL,

@@ -27,7 +27,14 @@ func scanDevice(row scanner) (registry.DeviceRow, error) {
 
 // DeviceByID2 implements registry.DeviceStore.
 func (s *Store) DeviceByID2(ctx context.Context, org registry.ID, id string) (registry.DeviceRow, error) {
-	return selectOne(ctx, scanDevice, func() *sql.Row { return s.deviceByID2.QueryRowContext(ctx, org, id) })
+	if s.lookups == nil {
+		return selectOne(ctx, scanDevice, func() *sql.Row { return s.deviceByID2.QueryRowContext(ctx, org, id) })
+	}
+	answer, err := s.lookups.Do(ctx, deviceName{org, id})
+	if err == nil && !answer.ok {
+		err = registry.ErrNotFound
+	}
+	return answer.device, err
 }
 
 // DeviceByAsset implements registry.DeviceStore.

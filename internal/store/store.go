@@ -24,7 +24,8 @@ type Store struct {
 	random io.Reader
 	close  func() error // made to run once
 
-	deviceByID2 *sql.Stmt
+	deviceByID2 *sql.Stmt // of an embedded store
+	lookups     *lookups  // of one that is a round trip away
 }
 
 var _ registry.Store = (*Store)(nil)
@@ -76,6 +77,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if s.Shared() {
+		s.lookups = s.newLookups()
+		return s, nil
+	}
 	s.deviceByID2, err = s.read.PrepareContext(ctx, deviceColumns+` FROM devices WHERE org = $1 AND id2 = $2`)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -84,7 +89,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Close waits for writes under way and releases the file.
-func (s *Store) Close() error { return s.close() }
+func (s *Store) Close() error {
+	if s.lookups != nil {
+		s.lookups.Close()
+	}
+	return s.close()
+}
 
 // Ping reports whether the store can be read.
 func (s *Store) Ping(ctx context.Context) error {

@@ -22,8 +22,9 @@ type conn struct {
 // answer is what becomes of the server's answer to the request under way.
 type answer struct {
 	fault  *Fault
-	drop   bool // nothing of it passes
-	before byte // the type of message that does not pass any more, or 0
+	drop   bool   // nothing of it passes
+	before byte   // the type of message that does not pass any more, or 0
+	last   []byte // what the client gets at the end of it
 }
 
 func newConn(p *Proxy, client, server net.Conn) *conn {
@@ -69,7 +70,7 @@ func (c *conn) meet(f *Fault, raw []byte) error {
 		if n < 0 {
 			n += len(raw)
 		}
-		_, _ = c.server.Write(raw[:n])
+		_, _ = c.server.Write(raw[:min(max(n, 0), len(raw))])
 		return net.ErrClosed
 	case cutAfter:
 		return c.ask(raw, answer{fault: f, drop: true})
@@ -83,8 +84,10 @@ func (c *conn) meet(f *Fault, raw []byte) error {
 		}
 		<-c.gone
 	case fail:
-		_, err := c.client.Write(errorAnswer(a.code, c.failed()))
+		_, err := c.client.Write(append(errorMessage("ERROR", a.code), 'Z', 0, 0, 0, 5, c.failed()))
 		return err
+	case kill:
+		return c.ask(raw, answer{fault: f, drop: true, last: errorMessage("FATAL", a.code)})
 	case hold:
 		c.await(a.gate)
 		_, err := c.server.Write(raw)
@@ -133,9 +136,7 @@ func (c *conn) down() {
 			return
 		}
 		pass, end := c.judge(m)
-		if pass {
-			_, _ = out.Write(m) // a client that has gone shows at the next request
-		}
+		_, _ = out.Write(pass) // a client that has gone shows at the next request
 		if end || in.Buffered() == 0 {
 			_ = out.Flush()
 		}
@@ -145,25 +146,28 @@ func (c *conn) down() {
 	}
 }
 
-// judge tells whether a message passes, and whether the connection ends with it.
-func (c *conn) judge(m []byte) (pass, end bool) {
+// judge tells what the client gets for a message, and whether the connection
+// ends with it.
+func (c *conn) judge(m []byte) (pass []byte, end bool) {
 	const ready = 'Z'
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m[0] == ready {
 		c.status = m[5]
 	}
-	a := c.answer
+	a := &c.answer
 	if a.fault == nil {
-		return true, false
+		return m, false
 	}
 	if a.before == m[0] {
-		c.answer.drop = true // and the server may finish
-		a.drop = true
+		a.drop = true // and the server may finish
 	}
-	if m[0] == ready {
+	switch {
+	case m[0] == ready:
 		close(a.fault.done)
-		return false, true
+		return a.last, true
+	case a.drop:
+		return nil, false
 	}
-	return !a.drop, false
+	return m, false
 }

@@ -24,11 +24,17 @@ type Request struct {
 	SQL string
 }
 
+// Preparing matches requests that prepare a statement whose text contains a
+// part, whatever the letters' case.
+func Preparing(part string) func(Request) bool { return containing(Prepare, part) }
+
 // Running matches requests that run a statement whose text contains a part,
 // whatever the letters' case.
-func Running(part string) func(Request) bool {
+func Running(part string) func(Request) bool { return containing(Run, part) }
+
+func containing(kind Kind, part string) func(Request) bool {
 	part = strings.ToLower(part)
-	return func(r Request) bool { return r.Kind == Run && strings.Contains(strings.ToLower(r.SQL), part) }
+	return func(r Request) bool { return r.Kind == kind && strings.Contains(strings.ToLower(r.SQL), part) }
 }
 
 // Fault is an armed fault.
@@ -74,6 +80,7 @@ const (
 	cutAnswer
 	orphan
 	fail
+	kill
 	hold
 	silence
 )
@@ -101,6 +108,11 @@ func Orphan(gate <-chan struct{}) Action { return Action{what: orphan, gate: gat
 // Fail answers with an error of a SQLSTATE. The server does not hear of the
 // request.
 func Fail(code string) Action { return Action{what: fail, code: code} }
+
+// Kill lets the server finish the request, answers with a fatal error of a
+// SQLSTATE all the same, and breaks the connection: a server that stops may do
+// so after it has committed.
+func Kill(code string) Action { return Action{what: kill, code: code} }
 
 // Hold delays the request until the gate is closed.
 func Hold(gate <-chan struct{}) Action { return Action{what: hold, gate: gate} }

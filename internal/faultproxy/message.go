@@ -116,14 +116,12 @@ func (r *requestReader) startup() (Request, []byte, error) {
 	}
 }
 
-// errorAnswer is a server's answer to a request that it refuses.
-func errorAnswer(code string, status byte) []byte {
+// errorMessage is a server's refusal.
+func errorMessage(severity, code string) []byte {
 	var fields []byte
-	for _, f := range []string{"SERROR", "VERROR", "C" + code, "Mthe test wants it so"} {
+	for _, f := range []string{"S" + severity, "V" + severity, "C" + code, "Mthe test wants it so"} {
 		fields = append(append(fields, f...), 0)
 	}
 	fields = append(fields, 0)
-	answer := binary.BigEndian.AppendUint32([]byte{'E'}, uint32(4+len(fields)))
-	answer = append(answer, fields...)
-	return append(answer, 'Z', 0, 0, 0, 5, status)
+	return append(binary.BigEndian.AppendUint32([]byte{'E'}, uint32(4+len(fields))), fields...)
 }

@@ -69,6 +69,7 @@ func TestFaults(t *testing.T) {
 		"cut before completion": {CutAnswer('C'), true, 1},
 		"cut before ready":      {CutAnswer('Z'), true, 1},
 		"refused":               {Fail("40001"), true, 0},
+		"killed":                {Kill("57P01"), true, 1},
 		"held":                  {Hold(open), false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func TestFaults(t *testing.T) {
 			if (err != nil) != c.fails || !f.Hit() {
 				t.Errorf("insert: %v, hit %v", err, f.Hit())
 			}
-			if c.action.what == cutAfter || c.action.what == cutAnswer {
+			if c.fails && c.rows == 1 {
 				<-f.Done()
 			}
 			if got := h.rows(); got != c.rows {

@@ -34,6 +34,10 @@ const tick = 100 * time.Millisecond
 // Ticks converts a duration to the unit of time in a challenge.
 func Ticks(d time.Duration) uint32 { return uint32(d / tick) }
 
+// disagreement is how far two nodes may be apart in what they take for the
+// store's time.
+const disagreement = 5 * time.Second
+
 const challengeLength = 32 // hexadecimal digits
 
 func newChallenger(o Options) *challenger {
@@ -90,7 +94,10 @@ func (c *challenger) open(ctx context.Context, org registry.ID, id, text string)
 	ch.tick, ch.counter = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	ch.now = c.ticks(began)
 	ch.at = began.Add(time.Duration(ch.tick) * tick)
-	return ch, ch.tick <= ch.now && ch.now-ch.tick < Ticks(c.lifetime), nil
+	if ch.tick > ch.now { // the node that issued it reads the store's clock a little ahead of this one
+		return ch, ch.tick-ch.now <= Ticks(disagreement), nil
+	}
+	return ch, ch.now-ch.tick < Ticks(c.lifetime), nil
 }
 
 // began tells when an epoch began; the zero time says that it does not count.

@@ -1,0 +1,93 @@
+package authn
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// node is a second server on the fixture's store, whose reading of the store's
+// clock is a little off.
+func (f *fixture) node(off time.Duration, keys []ChallengeKey) *Service {
+	f.t.Helper()
+	number, began, err := f.store.NewEpoch(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return New(Options{Registry: f.reg, Ring: f.ring, Guard: f.Service.guard, Epoch: Epoch{number, began}, Epochs: f.store.EpochBegan,
+		ChallengeKeys: keys, ChallengeLifetime: 5 * time.Minute, Now: func() time.Time { return f.clock.Now().Add(off) },
+		Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
+}
+
+func challengeKeyAt(b byte, published time.Time) ChallengeKey {
+	secret := make([]byte, 32)
+	secret[0] = b
+	return ChallengeKey{Secret: secret, Published: published}
+}
+
+func TestChallengeOfAnotherNode(t *testing.T) {
+	f := newFixture(t)
+	d := f.device(f.product(id2.AES128, nil))
+	keys := []ChallengeKey{challengeKeyAt(1, f.clock.Now())}
+	answer := func(issuer, verifier *Service, wait time.Duration) error {
+		t.Helper()
+		challenge, err := issuer.Challenge(t.Context(), f.org, d.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.clock.advance(wait)
+		_, err = verifier.Verify(t.Context(), d.request(d.code(id2.Challenge, challenge, "")))
+		return err
+	}
+	here, ahead, behind := f.node(0, keys), f.node(2*time.Second, keys), f.node(-2*time.Second, keys)
+	wants(t, "at once", answer(here, here, 0), id2.CodeOK)
+	wants(t, "issued by a node whose clock is ahead", answer(ahead, behind, 0), id2.CodeOK)
+	wants(t, "issued by a node whose clock is behind", answer(behind, ahead, time.Minute), id2.CodeOK)
+	wants(t, "too late everywhere", answer(here, ahead, 5*time.Minute), id2.CodeChallenge)
+	stranger := f.node(0, []ChallengeKey{challengeKeyAt(9, f.clock.Now())})
+	wants(t, "issued under a key nobody knows", answer(stranger, here, 0), id2.CodeChallenge)
+	alone := f.node(0, keys)
+	alone.challenges.epochs = func(context.Context, uint32) (time.Time, error) { return time.Time{}, registry.ErrNotFound }
+	wants(t, "issued in an epoch nobody knows", answer(here, alone, 0), id2.CodeChallenge)
+}
+
+// A new key is accepted as soon as it is published, issued under once every
+// node knows it, and the old one is accepted until its last challenge has died.
+func TestChallengeKeyRotation(t *testing.T) {
+	f := newFixture(t)
+	d := f.device(f.product(id2.AES128, nil))
+	start := f.clock.Now()
+	old := []ChallengeKey{challengeKeyAt(1, start)}
+	slow, quick := f.node(0, old), f.node(0, old)
+	f.clock.advance(time.Hour)
+	both := []ChallengeKey{challengeKeyAt(2, f.clock.Now()), old[0]}
+	quick.SetChallengeKeys(both) // the other node has not heard of it yet
+	ask := func(issuer *Service) string {
+		t.Helper()
+		challenge, err := issuer.Challenge(t.Context(), f.org, d.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.code(id2.Challenge, challenge, "")
+	}
+	verify := func(at *Service, code string) error {
+		_, err := at.Verify(t.Context(), d.request(code))
+		return err
+	}
+	wants(t, "issued by the node that knows the new key", verify(slow, ask(quick)), id2.CodeOK)
+	f.clock.advance(settle)
+	early := ask(slow)
+	wants(t, "the new key at a node that never heard of it", verify(slow, ask(quick)), id2.CodeChallenge)
+	slow.SetChallengeKeys(both)
+	wants(t, "the new key everywhere", verify(slow, ask(quick)), id2.CodeOK)
+	f.clock.advance(5*time.Minute - time.Second)
+	wants(t, "the old key's last challenges", verify(quick, early), id2.CodeOK)
+	slow.SetChallengeKeys(old)
+	f.clock.advance(time.Minute)
+	wants(t, "the old key when it has been replaced", verify(quick, ask(slow)), id2.CodeChallenge)
+}

@@ -4,22 +4,42 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/replay"
 )
+
+// sharedGuard is one memory of spent codes for all nodes, as a database is.
+type sharedGuard struct {
+	mu    sync.Mutex
+	spent map[replay.Key]bool
+}
+
+func (g *sharedGuard) Spend(_ context.Context, c replay.Code) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.spent[c.Key] {
+		return replay.ErrSpent
+	}
+	g.spent[c.Key] = true
+	return nil
+}
+
+func newSharedGuard() *sharedGuard { return &sharedGuard{spent: make(map[replay.Key]bool)} }
 
 // node is a second server on the fixture's store, whose reading of the store's
 // clock is a little off.
-func (f *fixture) node(off time.Duration, keys []ChallengeKey) *Service {
+func (f *fixture) node(guard Guard, off time.Duration, keys []ChallengeKey) *Service {
 	f.t.Helper()
 	number, began, err := f.store.NewEpoch(f.t.Context())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return New(Options{Registry: f.reg, Ring: f.ring, Guard: f.Service.guard, Epoch: Epoch{number, began}, Epochs: f.store.EpochBegan,
+	return New(Options{Registry: f.reg, Ring: f.ring, Guard: guard, Epoch: Epoch{number, began}, Epochs: f.store.EpochBegan,
 		ChallengeKeys: keys, ChallengeLifetime: 5 * time.Minute, Now: func() time.Time { return f.clock.Now().Add(off) },
 		Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 }
@@ -33,7 +53,7 @@ func challengeKeyAt(b byte, published time.Time) ChallengeKey {
 func TestChallengeOfAnotherNode(t *testing.T) {
 	f := newFixture(t)
 	d := f.device(f.product(id2.AES128, nil))
-	keys := []ChallengeKey{challengeKeyAt(1, f.clock.Now())}
+	guard, keys := newSharedGuard(), []ChallengeKey{challengeKeyAt(1, f.clock.Now())}
 	answer := func(issuer, verifier *Service, wait time.Duration) error {
 		t.Helper()
 		challenge, err := issuer.Challenge(t.Context(), f.org, d.id)
@@ -44,14 +64,14 @@ func TestChallengeOfAnotherNode(t *testing.T) {
 		_, err = verifier.Verify(t.Context(), d.request(d.code(id2.Challenge, challenge, "")))
 		return err
 	}
-	here, ahead, behind := f.node(0, keys), f.node(2*time.Second, keys), f.node(-2*time.Second, keys)
+	here, ahead, behind := f.node(guard, 0, keys), f.node(guard, 2*time.Second, keys), f.node(guard, -2*time.Second, keys)
 	wants(t, "at once", answer(here, here, 0), id2.CodeOK)
 	wants(t, "issued by a node whose clock is ahead", answer(ahead, behind, 0), id2.CodeOK)
 	wants(t, "issued by a node whose clock is behind", answer(behind, ahead, time.Minute), id2.CodeOK)
 	wants(t, "too late everywhere", answer(here, ahead, 5*time.Minute), id2.CodeChallenge)
-	stranger := f.node(0, []ChallengeKey{challengeKeyAt(9, f.clock.Now())})
+	stranger := f.node(guard, 0, []ChallengeKey{challengeKeyAt(9, f.clock.Now())})
 	wants(t, "issued under a key nobody knows", answer(stranger, here, 0), id2.CodeChallenge)
-	alone := f.node(0, keys)
+	alone := f.node(guard, 0, keys)
 	alone.challenges.epochs = func(context.Context, uint32) (time.Time, error) { return time.Time{}, registry.ErrNotFound }
 	wants(t, "issued in an epoch nobody knows", answer(here, alone, 0), id2.CodeChallenge)
 }
@@ -61,9 +81,9 @@ func TestChallengeOfAnotherNode(t *testing.T) {
 func TestChallengeKeyRotation(t *testing.T) {
 	f := newFixture(t)
 	d := f.device(f.product(id2.AES128, nil))
-	start := f.clock.Now()
+	guard, start := newSharedGuard(), f.clock.Now()
 	old := []ChallengeKey{challengeKeyAt(1, start)}
-	slow, quick := f.node(0, old), f.node(0, old)
+	slow, quick := f.node(guard, 0, old), f.node(guard, 0, old)
 	f.clock.advance(time.Hour)
 	both := []ChallengeKey{challengeKeyAt(2, f.clock.Now()), old[0]}
 	quick.SetChallengeKeys(both) // the other node has not heard of it yet

@@ -158,6 +158,18 @@ func (st *site) verify(t *testing.T, code string, extra ...openapi.Param) int {
 	return res.Code
 }
 
+// try verifies a code without a client and returns the answer as it is.
+func (st *site) try(t *testing.T, code string) (status int, body string) {
+	t.Helper()
+	m := openapi.Message{Method: http.MethodGet, Action: "Verify", Version: "2017-07-07", Nonce: rand.Text(), Time: st.clock.Now(),
+		Params: []openapi.Param{{Name: "ApiVersion", Value: "1.1.2"}, {Name: "Id2", Value: st.id}, {Name: "ProductKey", Value: st.product}, {Name: "AuthCode", Value: code}}}
+	system, api, err := m.SignV1(openapi.NewCredential(st.access.AccessKeyID, st.access.AccessKeySecret), openapi.HMACSHA1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.get(t, st.URL(), "/?"+system+"&"+api, "")
+}
+
 func (st *site) wants(t *testing.T, what string, got, want int) {
 	t.Helper()
 	if got != want {

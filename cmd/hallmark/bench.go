@@ -20,6 +20,7 @@ type BenchRunCmd struct {
 	Rounds      int    `default:"7" help:"How often all is measured in turn; the middle counts."`
 	Connections int    `default:"64" help:"Connections that ask at once."`
 	Devices     int    `default:"1000" help:"Devices that take turns."`
+	Store       string `placeholder:"URL" help:"Measure on this empty PostgreSQL database as well."`
 	Only        string `placeholder:"TEXT" help:"Measure only what has this in its name."`
 	Check       bool   `help:"Exit 1 when a figure is past its limit."`
 	PprofListen string `placeholder:"ADDR" help:"Where the measured server shows its profile, a loopback address."`
@@ -40,7 +41,7 @@ func (c *BenchRunCmd) Run(ctx context.Context, env *Env) error {
 	if c.Requests < 100 || c.Rounds < 1 || c.Connections < 1 || c.Devices < 1 {
 		return usage("at least 100 requests, 1 round, 1 connection and 1 device are needed")
 	}
-	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Rounds: c.Rounds, Connections: c.Connections, Devices: c.Devices, PprofListen: c.PprofListen, Only: c.Only, Progress: env.Stderr})
+	report, err := bench.Run(ctx, bench.Config{Requests: c.Requests, Rounds: c.Rounds, Connections: c.Connections, Devices: c.Devices, Store: c.Store, PprofListen: c.PprofListen, Only: c.Only, Progress: env.Stderr})
 	if err != nil {
 		return err
 	}

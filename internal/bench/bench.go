@@ -32,7 +32,9 @@ type Config struct {
 	Devices int
 	// Dir takes the servers' data; empty means a temporary directory.
 	Dir string
-	// PprofListen is where the measured server shows its profile, "" for nowhere.
+	// Store is the address of an empty PostgreSQL database to measure as well.
+	Store string
+	// PprofListen is where the server on the embedded store shows its profile, "" for nowhere.
 	PprofListen string
 	// Only keeps the measurements whose name contains it; the yardstick stays.
 	Only string
@@ -103,26 +105,46 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, hello.Stop()) }()
-	data := filepath.Join(dir, "data")
-	server, err := process.Start(ctx, self, ready, "serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error", "--pprof-listen", c.PprofListen)
-	if err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	f, err := newFleet(ctx, server, data, c)
-	if err != nil {
-		return report, err
+	all := []measurement{{name: "net/http hello", on: hello, prepare: func() ([]request, error) { return helloRequests(c.Requests), nil }}}
+	for i, store := range c.stores() {
+		data := filepath.Join(dir, fmt.Sprint("data", i))
+		server, err := process.Start(ctx, self, ready, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error"}, store.flags...)...)
+		if err != nil {
+			return report, err
+		}
+		defer func() { err = errors.Join(err, server.Stop()) }()
+		f, err := newFleet(ctx, server, data, c)
+		if err != nil {
+			return report, err
+		}
+		all = append(all, f.measurements(store)...)
 	}
 	report = Report{Requests: c.Requests, Rounds: c.Rounds, Connections: c.Connections, Devices: c.Devices}
 	rounds := make([][]Row, c.Rounds)
 	for i := range rounds {
 		fmt.Fprintf(c.Progress, "round %d of %d …\n", i+1, c.Rounds)
-		if rounds[i], err = measureAll(ctx, c, f.measurements(hello)); err != nil {
+		if rounds[i], err = measureAll(ctx, c, all); err != nil {
 			return report, err
 		}
 	}
 	report.Rows = middle(rounds)
 	return report, nil
+}
+
+// measuredStore is a store that a server is measured on.
+type measuredStore struct {
+	suffix   string // of the names of its rows
+	flags    []string
+	embedded bool // has goals and limits
+}
+
+// stores are the embedded one, and the one of Config.Store.
+func (c *Config) stores() []measuredStore {
+	list := []measuredStore{{flags: []string{"--pprof-listen", c.PprofListen}, embedded: true}}
+	if c.Store != "" {
+		list = append(list, measuredStore{suffix: ", PostgreSQL", flags: []string{"--store", c.Store}})
+	}
+	return list
 }
 
 // measureAll measures one thing after the other; the first is the yardstick of

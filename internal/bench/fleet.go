@@ -89,14 +89,22 @@ func (f *fleet) activate() error {
 	return err
 }
 
-func (f *fleet) measurements(hello *process.Process) []measurement {
+// measurements are those of DESIGN §7, with its goals and limits.
+func (f *fleet) measurements(store measuredStore) []measurement {
 	n := f.config.Requests
-	return []measurement{
-		{name: "net/http hello", on: hello, prepare: func() ([]request, error) { return helloRequests(n), nil }},
-		{name: "GetServerRandom", goal: 1.4, limit: 1.8, on: f.server, prepare: func() ([]request, error) { return f.getServerRandom(n) }},
-		{name: "Verify by challenge", goal: 1.5, limit: 2, on: f.server, prepare: func() ([]request, error) { return f.verifyByChallenge(n) }},
-		{name: "Verify by timestamp", goal: 2.2, limit: 3, on: f.server, prepare: func() ([]request, error) { return f.verifyByTimestamp(n) }},
+	list := []measurement{
+		{name: "GetServerRandom", goal: 1.4, limit: 1.8, prepare: func() ([]request, error) { return f.getServerRandom(n) }},
+		{name: "Verify by challenge", goal: 1.5, limit: 2, prepare: func() ([]request, error) { return f.verifyByChallenge(n) }},
+		{name: "Verify by timestamp", goal: 2.2, limit: 3, prepare: func() ([]request, error) { return f.verifyByTimestamp(n) }},
 	}
+	for i := range list {
+		m := &list[i]
+		m.on, m.name = f.server, m.name+store.suffix
+		if !store.embedded {
+			m.goal, m.limit = 0, 0
+		}
+	}
+	return list
 }
 
 func helloRequests(n int) []request {

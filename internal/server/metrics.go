@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,6 +21,15 @@ func (s *Server) newMetrics() (*httpd.Metrics, http.Handler) {
 	counter := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 	}
+	gauge("hallmark_cache_blind", "1 while changes made by other nodes cannot be heard, so that nothing cached is used.",
+		func() float64 {
+			if s.registry.Blind() {
+				return 1
+			}
+			return 0
+		})
+	gauge("hallmark_clock_offset_seconds", "How far the store's clock, by which all windows go, is ahead of this node's.",
+		func() float64 { return time.Duration(s.clock.offset.Load()).Seconds() })
 	if s.journal != nil {
 		gauge("hallmark_replay_live_records", "Timestamp codes held by the replay journal.",
 			func() float64 { return float64(s.journal.Live()) })

@@ -1,0 +1,38 @@
+package demo
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestDemo(t *testing.T) {
+	var out bytes.Buffer
+	if err := Run(t.Context(), &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, line := range []string{"aes128: challenge", "3des168: the server proves itself", "sm4: timestamp", "rsa1024: encrypt", "sm2: challenge with extra",
+		"attack: the same code again (35", "attack: the same code again (34", "attack: a timestamp 11 minutes old", "attack: one character",
+		"attack: another device's code", "attack: a back end with a wrong secret", "attack: a request of the back end, sent twice", "attack: a suspended device"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the table does not show %q", line)
+		}
+	}
+	if strings.Contains(out.String(), "WRONG") {
+		t.Error(out.String())
+	}
+}
+
+func TestDifferentOutcomeIsAnError(t *testing.T) {
+	var out bytes.Buffer
+	d := &Demo{out: &out, subject: "test"}
+	d.check("as expected", "200", "200")
+	if err := d.conclude(); err != nil {
+		t.Errorf("all as expected: %v", err)
+	}
+	d.check("not as expected", "35", "200")
+	if err := d.conclude(); !errors.Is(err, ErrDifferent) || !strings.Contains(out.String(), "WRONG") {
+		t.Errorf("an impostor was let in, and the verdict is %v", err)
+	}
+}

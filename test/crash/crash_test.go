@@ -51,7 +51,8 @@ func (s *site) operator(t *testing.T) *operator.Client {
 	return operator.NewClient(operator.ClientOptions{URL: s.server.URL, Token: strings.TrimSpace(string(token)), Transport: &http.Transport{}})
 }
 
-func TestKillUnderLoad(t *testing.T) {
+func newSite(t *testing.T) *site {
+	t.Helper()
 	s := &site{dir: t.TempDir(), address: "127.0.0.1:0"}
 	s.binary = filepath.Join(s.dir, "hallmark")
 	if out, err := exec.Command("go", "build", "-o", s.binary, "../../cmd/hallmark").CombinedOutput(); err != nil {
@@ -59,6 +60,28 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	s.start(t)
 	t.Cleanup(func() { s.server.Kill() })
+	return s
+}
+
+// A second process on the same store exits 1 and says why; the first goes on,
+// and ends with 0 when it is asked to.
+func TestSecondProcessExits(t *testing.T) {
+	s := newSite(t)
+	second := exec.Command(s.binary, "serve", "--data", filepath.Join(s.dir, "data"), "--listen", "127.0.0.1:0")
+	out, err := second.CombinedOutput()
+	if second.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "locked by another process") {
+		t.Errorf("second process: %v\n%s", err, out)
+	}
+	if _, err := promise.New(t.Context(), s.operator(t), 1); err != nil {
+		t.Errorf("the first process: %v", err)
+	}
+	if err := s.server.Stop(); err != nil {
+		t.Errorf("asked to end: %v", err)
+	}
+}
+
+func TestKillUnderLoad(t *testing.T) {
+	s := newSite(t)
 	fleet, err := promise.New(t.Context(), s.operator(t), devices)
 	if err != nil {
 		t.Fatal(err)

@@ -239,13 +239,14 @@ func TestBrokenMoves(t *testing.T) {
 func TestNeverTwoWinners(t *testing.T) {
 	c, _ := ready(t, 1)
 	var ledgers []replay.Ledger
+	var faults []*faultproxy.Fault
 	for node := range 3 {
 		proxy := faultproxy.Start(t, c.dsn)
 		ledgers = append(ledgers, openPG(t, proxy.DSN(c.dsn), 0).Ledger())
-		breakNowAndThen(proxy, uint64(node))
+		faults = append(faults, breakNowAndThen(proxy, uint64(node))...)
 	}
 	guards := replaytest.Guards(t, ledgers)
-	const codes = 150
+	const codes = 60
 	at := c.now()
 	var won, doubt [codes]atomic.Int64
 	var all sync.WaitGroup
@@ -270,30 +271,43 @@ func TestNeverTwoWinners(t *testing.T) {
 			t.Errorf("code %d: %d winners, %d in doubt", n, w, doubt[n].Load())
 		}
 	}
+	hits := 0
+	for _, f := range faults {
+		if f.Hit() {
+			hits++
+		}
+	}
+	if hits < 20 {
+		t.Errorf("%d faults struck of %d", hits, len(faults))
+	}
 	if kept := len(c.keys()); kept != codes {
 		t.Errorf("%d codes kept of %d", kept, codes)
 	}
 }
 
-// breakNowAndThen arms faults of every kind, which strike at random.
-func breakNowAndThen(proxy *faultproxy.Proxy, seed uint64) {
+// breakNowAndThen arms faults of every kind, each some requests after the one
+// before it.
+func breakNowAndThen(proxy *faultproxy.Proxy, seed uint64) (faults []*faultproxy.Fault) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	open := make(chan struct{})
 	time.AfterFunc(100*time.Millisecond, func() { close(open) })
+	ran, due := 0, 0
+	proxy.On(func(q faultproxy.Request) bool {
+		if q.Kind == faultproxy.Run {
+			ran++
+		}
+		return false
+	}, faultproxy.CutBefore())
 	for i := range 40 {
 		action := []faultproxy.Action{
 			faultproxy.CutBefore(), faultproxy.CutMidway(30), faultproxy.CutMidway(-5), faultproxy.CutAfter(), faultproxy.CutAnswer('C'),
 			faultproxy.CutAnswer('Z'), faultproxy.Orphan(open), faultproxy.Fail("40001"), faultproxy.Fail("40P01"), faultproxy.Kill("57P01"),
 		}[i%10]
-		skip := r.IntN(8)
-		proxy.On(func(q faultproxy.Request) bool {
-			if q.Kind != faultproxy.Run {
-				return false
-			}
-			skip--
-			return skip < 0
-		}, action)
+		due += 2 + r.IntN(5)
+		at := due
+		faults = append(faults, proxy.On(func(q faultproxy.Request) bool { return q.Kind == faultproxy.Run && ran >= at }, action))
 	}
+	return faults
 }
 
 // The store fails over: connections break, and for a while none is accepted.

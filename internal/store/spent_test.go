@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -428,5 +429,42 @@ func TestSlotArithmetic(t *testing.T) {
 	}
 	if spentSlot+spentKeep > spentRing*spentSlot-spentSkew {
 		t.Error("a slot is needed before its table is free")
+	}
+}
+
+// Statements that list the same keys in opposite orders do not wait for each
+// other: the rows go in by the order of the keys whatever a caller does.
+func TestNoDeadlocks(t *testing.T) {
+	c, _ := ready(t, 3)
+	const keys, rounds = 100, 60
+	ms := c.now().UnixMilli()
+	slot := slotOf(ms)
+	if err := c.ledgers[0].openSlot(t.Context(), slot); err != nil {
+		t.Fatal(err)
+	}
+	var kept atomic.Int64
+	for round := range rounds {
+		var all sync.WaitGroup
+		for n, s := range c.stores {
+			g := newSlotGroup(slot, keys)
+			for i := range keys {
+				if n%2 == 1 {
+					i = keys - 1 - i
+				}
+				g.add(i, &replay.Attempt{Key: replaytest.Key(1000*round + i), ID: [16]byte{byte(n)}, At: ms, Until: ms + 600_000, Asset: testAsset, Version: 1})
+			}
+			all.Go(func() {
+				rows, err := affected(s.read.ExecContext(context.WithoutCancel(t.Context()), recordText[ringOf(slot)],
+					g.keys, g.ids, g.ats, g.untils, g.assets, g.versions, slot, int64(0)))
+				if err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+				kept.Add(rows)
+			})
+		}
+		all.Wait()
+	}
+	if kept.Load() != keys*rounds {
+		t.Errorf("%d rows kept, want %d", kept.Load(), keys*rounds)
 	}
 }

@@ -134,7 +134,7 @@ func (s *Store) ClaimMeta(ctx context.Context, claim string, values map[string][
 // write runs f in a transaction, with those of others. What f returns is
 // returned; a rollback undoes f alone.
 func (s *Store) write(ctx context.Context, f func(txn) error) error {
-	return s.writer.do(ctx, f)
+	return explain(s.writer.do(ctx, f))
 }
 
 // writeAudited runs f and writes its audit event in the same transaction.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/pgtest"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
@@ -44,24 +46,45 @@ var operatorActor = audit.Actor{Name: "operator"}
 
 // fixture is a whole authentication service on a real store.
 type fixture struct {
-	t       *testing.T
-	clock   *clock
-	dir     string
-	ring    *keyring.Ring
-	store   *store.Store
-	reg     *registry.Registry
-	journal *replay.Journal
+	t     *testing.T
+	clock *clock
+	dir   string
+	dsn   string
+	ring  *keyring.Ring
+	store *store.Store
+	reg   *registry.Registry
+	fresh bool // the store has never been used
 	*Service
-	org registry.ID
+	closeGuard func() error
+	org        registry.ID
 }
 
 func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	return newFixtureOn(t, dir, "sqlite:"+filepath.Join(dir, "h.db"), newClock())
+}
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// onBoth runs a test on both engines. On PostgreSQL the windows go by the
+// database's clock, so there the test's begins with the real time and must not
+// be moved far.
+func onBoth(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, newFixture(t)) })
+	t.Run("postgres", func(t *testing.T) {
+		test(t, newFixtureOn(t, t.TempDir(), pgtest.Database(t), &clock{t: time.Now().Truncate(time.Millisecond)}))
+	})
+}
+
+func newFixtureOn(t *testing.T, dir, dsn string, c *clock) *fixture {
 	t.Helper()
 	ring, _, err := keyring.Create(keyring.RootKey{1}, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, clock: newClock(), dir: t.TempDir(), ring: ring}
+	f := &fixture{t: t, clock: c, dir: dir, dsn: dsn, ring: ring}
 	f.start(true)
 	t.Cleanup(f.stop)
 	org, err := f.reg.CreateOrg(t.Context(), "factory", operatorActor)
@@ -81,20 +104,39 @@ func (f *fixture) start(fresh bool) {
 			f.t.Fatal(err)
 		}
 	}
-	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(f.dir, "h.db"), Now: f.clock.Now, Random: rand.Reader})
+	f.store, err = store.Open(context.Background(), store.Options{DSN: f.dsn, Now: f.clock.Now, Random: rand.Reader})
 	must(err)
-	f.journal, err = replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: fresh, Now: f.clock.Now, Skew: Skew})
-	must(err)
+	f.fresh = fresh
 	epoch, began, err := f.store.NewEpoch(context.Background())
 	must(err)
+	guard := f.guardOf()
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: f.ring, Now: f.clock.Now, Random: rand.Reader})
-	f.Service = New(Options{Registry: f.reg, Ring: f.ring, Guard: replay.NewLocal(f.journal, Ticks(5*time.Minute)),
+	f.Service = New(Options{Registry: f.reg, Ring: f.ring, Guard: guard,
 		Epoch: Epoch{epoch, began}, ChallengeKeys: []ChallengeKey{{Secret: make([]byte, 32), Published: began}}, ChallengeLifetime: 5 * time.Minute,
 		Now: f.clock.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)})
 }
 
+// guardOf returns the guard that goes with the store's engine.
+func (f *fixture) guardOf() Guard {
+	f.t.Helper()
+	if f.store.Shared() {
+		shared, err := replay.NewShared(f.store.Ledger(), replay.SharedOptions{Lifetime: 5 * time.Minute, Random: rand.Reader})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.closeGuard = func() error { shared.Close(); return nil }
+		return shared
+	}
+	journal, err := replay.OpenJournal(replay.JournalOptions{Dir: filepath.Join(f.dir, "guard"), Fresh: f.fresh, Now: f.clock.Now, Skew: Skew})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.closeGuard = journal.Close
+	return replay.NewLocal(journal, Ticks(5*time.Minute))
+}
+
 func (f *fixture) stop() {
-	if err := errors.Join(f.journal.Close(), f.store.Close()); err != nil {
+	if err := errors.Join(f.closeGuard(), f.store.Close()); err != nil {
 		f.t.Error(err)
 	}
 }

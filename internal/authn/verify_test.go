@@ -18,8 +18,9 @@ func publicPEM(t *testing.T, k *id2.Key) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.Bytes()}))
 }
 
-func TestEveryAlgorithm(t *testing.T) {
-	f := newFixture(t)
+func TestEveryAlgorithm(t *testing.T) { onBoth(t, checkEveryAlgorithm) }
+
+func checkEveryAlgorithm(t *testing.T, f *fixture) {
 	for _, a := range id2.Algorithms() {
 		t.Run(a.String(), func(t *testing.T) {
 			p := f.product(a, func(s *registry.ProductSpec) { s.TwoWayAuth = true })
@@ -85,8 +86,9 @@ func (d *testDevice) checkMutual(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	f := newFixture(t)
+func TestRefusals(t *testing.T) { onBoth(t, checkRefusals) }
+
+func checkRefusals(t *testing.T, f *fixture) {
 	p := f.product(id2.AES128, nil)
 	d, other := f.device(p), f.device(p)
 	stranger := f.product(id2.AES128, nil)
@@ -178,8 +180,9 @@ func TestRefusals(t *testing.T) {
 
 // A code is spent only when it is accepted: a forger who names the challenge
 // with a wrong signature must not burn it, nor must a request that fails later.
-func TestForgerCannotBurnACode(t *testing.T) {
-	f := newFixture(t)
+func TestForgerCannotBurnACode(t *testing.T) { onBoth(t, checkForgerCannotBurnACode) }
+
+func checkForgerCannotBurnACode(t *testing.T, f *fixture) {
 	d := f.device(f.product(id2.AES128, nil))
 	for name, code := range map[string]string{"challenge": d.challengeCode(), "timestamp": d.timeCode()} {
 		forged := code[:len(code)-4] + "AAA="
@@ -193,8 +196,9 @@ func TestForgerCannotBurnACode(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
-	f := newFixture(t)
+func TestStates(t *testing.T) { onBoth(t, checkStates) }
+
+func checkStates(t *testing.T, f *fixture) {
 	d := f.device(f.product(id2.SM4, nil))
 	step := func(name string, change func(name string) error, code id2.Code, state registry.State) {
 		t.Helper()
@@ -220,8 +224,9 @@ func TestStates(t *testing.T) {
 	wants(t, "deleted", d.verify(d.timeCode()), id2.CodeIDNotFound)
 }
 
-func TestQuota(t *testing.T) {
-	f := newFixture(t)
+func TestQuota(t *testing.T) { onBoth(t, checkQuota) }
+
+func checkQuota(t *testing.T, f *fixture) {
 	p := f.product(id2.AES128, func(s *registry.ProductSpec) { s.Quota = 1 })
 	first, second := f.device(p), f.device(p)
 	wants(t, "first device", first.verify(first.timeCode()), id2.CodeOK)
@@ -240,8 +245,9 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-func TestQuotaUnderConcurrency(t *testing.T) {
-	f := newFixture(t)
+func TestQuotaUnderConcurrency(t *testing.T) { onBoth(t, checkQuotaUnderConcurrency) }
+
+func checkQuotaUnderConcurrency(t *testing.T, f *fixture) {
 	p := f.product(id2.AES128, func(s *registry.ProductSpec) { s.Quota = 5 })
 	devices := make([]*testDevice, 8)
 	var requests []*Request
@@ -377,8 +383,9 @@ func TestClockForwardThenBack(t *testing.T) {
 	}
 }
 
-func TestOneWinnerAmongDuplicates(t *testing.T) {
-	f := newFixture(t)
+func TestOneWinnerAmongDuplicates(t *testing.T) { onBoth(t, checkOneWinnerAmongDuplicates) }
+
+func checkOneWinnerAmongDuplicates(t *testing.T, f *fixture) {
 	d := f.device(f.product(id2.AES128, nil))
 	for name, code := range map[string]string{"challenge": d.challengeCode(), "timestamp": d.timeCode()} {
 		var won atomic.Int64
@@ -397,8 +404,9 @@ func TestOneWinnerAmongDuplicates(t *testing.T) {
 	}
 }
 
-func TestUsageCountsAddUp(t *testing.T) {
-	f := newFixture(t)
+func TestUsageCountsAddUp(t *testing.T) { onBoth(t, checkUsageCountsAddUp) }
+
+func checkUsageCountsAddUp(t *testing.T, f *fixture) {
 	d := f.device(f.product(id2.AES128, nil))
 	for range 7 {
 		wants(t, "verify", d.verify(d.challengeCode()), id2.CodeOK)

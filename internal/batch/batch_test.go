@@ -101,13 +101,13 @@ func TestSecondRunStartsAfterTheWait(t *testing.T) {
 		var done sync.WaitGroup
 		calls(t, b, 1, 1, &done)
 		calls(t, b, 100, 50, &done)
-		time.Sleep(time.Millisecond - 1)
+		time.Sleep(time.Millisecond - time.Nanosecond)
 		synctest.Wait()
 		if got := s.sizes(); len(got) != 1 {
 			t.Errorf("runs of %v before the wait was over", got)
 		}
 		calls(t, b, 200, 5, &done) // joins those who wait, and waits no longer than they
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := s.sizes(); !slices.Equal(got, []int{1, 55}) {
 			t.Errorf("runs of %v after the wait", got)

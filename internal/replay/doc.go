@@ -1,7 +1,8 @@
-// Package replay is the single-use guard of a server that runs as one process
-// over an embedded store. It answers "first" exactly once for each
-// authentication code, across crashes, restarts, copied directories and clock
-// jumps.
+// Package replay is the single-use guard. It answers "first" exactly once for
+// each authentication code, across crashes, restarts, copied directories and
+// clock jumps. [Shared] is the guard of any number of processes over a store that
+// they share; all else here is [Local], that of a server which runs as one
+// process over an embedded store.
 //
 // Two kinds of code need two kinds of memory. A challenge is issued by this
 // process and dies with its epoch, so [Window] remembers spent challenges in

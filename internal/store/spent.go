@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,12 +116,13 @@ var recordText = spentTexts(`INSERT INTO {table} (key, attempt)
 	ON CONFLICT DO NOTHING
 	RETURNING key`)
 
-// judgeText tells of each attempt the replay.Verdict. What the table holds
-// counts before what the clock says, and that before the device.
+// judgeText tells of each attempt the replay.Verdict, or slotLost. What the table
+// holds counts before what the clock says, and that before the device.
 var judgeText = spentTexts(`SELECT c.attempt,
 		CASE WHEN p.attempt = c.attempt THEN 1
 		WHEN p.key IS NOT NULL THEN 2
 		WHEN s.slot > $7 OR n.now >= c.until OR c.at >= n.now + {skew} THEN 3
+		WHEN s.slot < $7 THEN 5
 		WHEN d.asset IS NULL THEN 4
 		ELSE 0 END
 	FROM ` + spentAsked + `
@@ -128,6 +130,10 @@ var judgeText = spentTexts(`SELECT c.attempt,
 	JOIN spent_slots s ON s.ring = {ring}
 	LEFT JOIN {table} p ON p.key = c.key
 	LEFT JOIN devices d ON d.asset = c.asset AND d.version = c.version AND {may}`)
+
+// slotLost is no verdict but says that a slot has no table yet. A node that took
+// it for open outlived a restore, or the remedy above: it looks again.
+const slotLost = 5
 
 // spentTexts writes a statement for each table.
 func spentTexts(text string) (texts [spentRing]string) {
@@ -249,11 +255,15 @@ func (l *Ledger) JudgeCodes(ctx context.Context, attempts []replay.Attempt) ([]r
 	verdicts := make([]replay.Verdict, len(attempts))
 	for try := 1; ; try++ {
 		var sent bool
-		err := l.pipeline(ctx, &sent, &judgeText, groups, func(_ *slotGroup, row pgx.Rows) error {
+		err := l.pipeline(ctx, &sent, &judgeText, groups, func(g *slotGroup, row pgx.Rows) error {
 			var id pgtype.DriverBytes
 			var verdict int32
 			if err := row.Scan(&id, &verdict); err != nil {
 				return err
+			}
+			if verdict == slotLost {
+				l.open[ringOf(g.slot)].Store(math.MinInt64)
+				verdict = int32(replay.VerdictOpen)
 			}
 			verdicts[places[[16]byte(id)]] = replay.Verdict(verdict)
 			return nil

@@ -136,7 +136,7 @@ func TestUnreachableAfterACut(t *testing.T) {
 		spent  bool
 	}{
 		"before": {faultproxy.CutBefore(), false}, "midway": {faultproxy.CutMidway(-5), false},
-		"after": {faultproxy.CutAfter(), true}, "in the answer": {faultproxy.CutAnswer('Z'), true},
+		"after": {faultproxy.CutAfter(), true}, "in the answer": {faultproxy.CutAnswer('Z'), true}, "by a server that stops": {faultproxy.Kill("57P01"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBroken(t)

@@ -183,6 +183,15 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 		t.Fatal(err, c.output())
 	}
 	c.check(t)
+	for i, n := range c.nodes { // which writes the counters that wait
+		if err := n.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		c.start(t, i)
+	}
+	if err := c.fleet.CheckCounters(t.Context(), c.operator(t)); err != nil {
+		t.Error(err)
+	}
 	t.Log(c.fleet.Summary())
 }
 

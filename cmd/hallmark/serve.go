@@ -16,7 +16,7 @@ type ServeCmd struct {
 	Listen       string `placeholder:"ADDR" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
 	AdminListen  string `placeholder:"ADDR" help:"Serve the operator API and the metrics here instead of on the public address."`
 	PprofListen  string `placeholder:"ADDR" help:"Serve profiles on this loopback address."`
-	Store        string `placeholder:"URL" help:"sqlite:FILE; hallmark.db in the data directory if not given."`
+	Store        string `placeholder:"URL" env:"HALLMARK_STORE" help:"sqlite:FILE or postgres://USER@HOST/DATABASE; hallmark.db in the data directory if not given."`
 	RootKeyFile  string `placeholder:"FILE" help:"The key that seals all secrets, made at the first start; root.key in the data directory if not given. Keep a copy apart from the data."`
 	ReadyFile    string `placeholder:"FILE" help:"Write the base URL here once the server answers."`
 	TLSCert      string `placeholder:"FILE" help:"Certificate chain, PEM."`

@@ -108,6 +108,9 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	all := []measurement{{name: "net/http hello", on: hello, prepare: func() ([]request, error) { return helloRequests(c.Requests), nil }}}
 	for i, store := range c.stores() {
 		data := filepath.Join(dir, fmt.Sprint("data", i))
+		if store.embedded { // whatever the environment says
+			store.flags = append(store.flags, "--store", "sqlite:"+data+".db")
+		}
 		server, err := process.Start(ctx, self, ready, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error"}, store.flags...)...)
 		if err != nil {
 			return report, err

@@ -295,6 +295,8 @@ func (v *verification) spendError(err error) error {
 		return refuse(id2.CodeChallenge, "the challenge was used already")
 	case errors.Is(err, replay.ErrSpent):
 		return refuse(id2.CodeTimestampRepeated, "the timestamp auth code was used already")
+	case errors.Is(err, replay.ErrStale) && !v.code.Kind.IsTimestamp():
+		return refuse(id2.CodeChallenge, "the challenge has expired: ask for a new one")
 	case errors.Is(err, replay.ErrStale):
 		return refuse(id2.CodeTimestampExpired, "the server cannot vouch that this timestamp was not used before it last started: ask the device for a newer one")
 	case errors.Is(err, replay.ErrFull):

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/httpd"
+	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/store"
 )
 
 // Config says how to run a server. DataDir is needed; the zero value of every
@@ -100,6 +102,8 @@ func (c *Config) check() error {
 		return errors.New("--tls-cert and --tls-key go together")
 	case c.ChallengeLifetime < minChallengeLifetime || c.ChallengeLifetime > maxChallengeLifetime:
 		return fmt.Errorf("the challenge lifetime must be %v to %v", minChallengeLifetime, maxChallengeLifetime)
+	case isShared(c.Store) && c.ChallengeLifetime > replay.MaxSharedLifetime:
+		return fmt.Errorf("on PostgreSQL the challenge lifetime must be at most %v", replay.MaxSharedLifetime)
 	case c.PprofListen != "" && !httpd.IsLoopback(c.PprofListen):
 		return errors.New("profiles show memory: --pprof-listen takes a loopback address only")
 	}
@@ -109,4 +113,10 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// isShared reports whether a store address names one that several nodes share.
+func isShared(dsn string) bool {
+	_, embedded := store.Embedded(dsn)
+	return !embedded
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -40,6 +41,7 @@ func openPostgres(ctx context.Context, o Options) (*Store, error) {
 	}
 	setDefaultParam(config.RuntimeParams, "application_name", "hallmark")
 	setDefaultParam(config.RuntimeParams, "statement_timeout", strconv.FormatInt(postgresStatement.Milliseconds(), 10))
+	config.RuntimeParams["default_transaction_isolation"] = "read committed" // see Ledger
 	setDefaultParam(config.RuntimeParams, "idle_in_transaction_session_timeout", "30000")
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(postgresConns)
@@ -119,17 +121,19 @@ func (t *transactions) once(ctx context.Context, f func(txn) error) error {
 		return err
 	}
 	err = begun.Commit()
-	if err != nil && !isServerError(err) {
+	if err != nil && !isRefusal(err) {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return err
 }
 
-// isServerError reports whether the server itself refused, so that the
-// outcome is known: nothing was done.
-func isServerError(err error) bool {
+// isRefusal reports whether the server itself refused a commit, so that the
+// outcome is known: nothing was done. What ends the connection (FATAL, as when
+// the server is shut down) may come after the commit, and two SQLSTATEs say
+// that the server does not know either.
+func isRefusal(err error) bool {
 	var server *pgconn.PgError
-	return errors.As(err, &server)
+	return errors.As(err, &server) && cmp.Or(server.SeverityUnlocalized, server.Severity) == "ERROR" && server.Code != "40003" && server.Code != "08007"
 }
 
 // retryable reports whether a transaction that failed this way can be run

@@ -106,7 +106,7 @@ var parameterCases = []codeCase{
 	encrypt("ApiVersion missing", 37, "ApiVersion", "-"),
 	mutual("ApiVersion missing", 37, "ApiVersion", "-"),
 	verify("ProductSource 1", 200, "ProductSource", "1"),
-	verify("ProductSource empty", 200, "ProductSource", ""),
+	verify("ProductSource empty", 500, "ProductSource", ""),
 	verify("ProductSource 2", 500, "ProductSource", "2"),
 	random("ProductSource text", 500, "ProductSource", "abc"),
 	mutual("ProductSource 01", 500, "ProductSource", "01"),

@@ -27,7 +27,7 @@ func (c *id2Call) checkCommon() error {
 	if v, _ := c.Get("ApiVersion"); v != apiVersion {
 		return &authn.Refusal{Code: id2.CodeAPIVersion, Reason: "ApiVersion must be " + apiVersion}
 	}
-	if v, present := c.Get("ProductSource"); present && v != "" && v != "1" {
+	if v, present := c.Get("ProductSource"); present && v != "1" {
 		return &authn.Refusal{Code: id2.CodeParameter, Reason: "ProductSource must be 1 or left out"}
 	}
 	return nil

@@ -321,6 +321,73 @@ func TestSecureElementDriverErrors(t *testing.T) {
 	}
 }
 
+// fixedAnswer is a card that gives one answer to all but SELECT.
+type fixedAnswer []byte
+
+func (a fixedAnswer) Open() (se.Session, error) { return a, nil }
+func (a fixedAnswer) Close() error              { return nil }
+
+func (a fixedAnswer) Transmit(command []byte) ([]byte, error) {
+	if command[1] == se.InsSelect {
+		return []byte{0x90, 0}, nil
+	}
+	return a, nil
+}
+
+// Answers that break the protocol are failures of communication.
+func TestSecureElementNonsense(t *testing.T) {
+	long := append([]byte{0x81, 0x82, 49}, make([]byte, 49)...)
+	for name, c := range map[string]struct {
+		answer []byte
+		want   int
+	}{
+		"61xx for ever":     {[]byte{1, 0x61, 1}, -7},
+		"6Cxx for ever":     {[]byte{0x6C, 5}, -1},
+		"nothing":           {nil, -7},
+		"one byte":          {[]byte{0x90}, -7},
+		"too much":          {make([]byte, 300), -7},
+		"lying length":      {[]byte{0x81, 0x82, 0x0C, 1, 0x90, 0}, -7},
+		"id too long":       {append(long, 0x90, 0), -1},
+		"success, no data":  {[]byte{0x90, 0}, -7},
+		"an unknown status": {[]byte{0x12, 0x34}, -1},
+	} {
+		applet := must[*se.Applet](t)(se.Open(fixedAnswer(c.answer)))
+		carrier := must[*device.SecureElement](t)(device.NewSecureElement(applet, id2.AES128, id2.Key{}))
+		client := device.NewClient(carrier, rand.Reader)
+		if _, err := client.ID(); device.Number(err) != c.want {
+			t.Errorf("%s: id: %v", name, err)
+		}
+		if _, err := client.ChallengeAuthCode("c", nil); device.Number(err) != c.want {
+			t.Errorf("%s: code: %v", name, err)
+		}
+		if _, err := client.Decrypt(make([]byte, 512)); err == nil {
+			t.Errorf("%s: decrypted", name)
+		}
+		if err := applet.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.ID(); device.Number(err) != -7 {
+			t.Errorf("%s: closed: %v", name, err)
+		}
+	}
+}
+
+// Where plaintext ends in 0 without padding the carrier does as the software
+// carriers do.
+func TestSecureElementUnpadded(t *testing.T) {
+	client, card, key := newElement(t, id2.AES128, virtual.Direct)
+	applet := must[*se.Applet](t)(se.Open(card))
+	for _, last := range []byte{0, 1, 2, 16, 17, 255} {
+		block := append(bytes.Repeat([]byte{9}, 15), last)
+		sealed := must[[]byte](t)(applet.SymmetricCrypt(se.SymmetricRequest{Mode: se.Encrypt, Algorithm: se.AESECB, Data: block}))
+		want, wantErr := key.Decrypt(sealed)
+		got, err := client.Decrypt(sealed)
+		if !bytes.Equal(got, want) || (err == nil) != (wantErr == nil) {
+			t.Errorf("%d: %x, %v; want %x, %v", last, got, err, want, wantErr)
+		}
+	}
+}
+
 // A device whose key is in a secure element, here a virtual card.
 func ExampleNewSecureElement() {
 	key, err := id2.GeneratePrivateKey(rand.Reader, id2.AES128)

@@ -145,7 +145,7 @@ func (a *Applet) run(c chain) ([]byte, error) {
 
 // blocks is run with the mutex held and the last status as it is.
 func (a *Applet) blocks(c chain) (Response, error) {
-	if len(c.data) > MaxChain {
+	if len(c.data) > (MaxBlock+1)*(BlockSize-c.shrink(nil)) {
 		return Response{}, fmt.Errorf("%w: %d bytes of data", ErrParameter, len(c.data))
 	}
 	var out []byte

@@ -234,6 +234,7 @@ func TestParameters(t *testing.T) {
 		crypt(se.SymmetricRequest{Mode: se.Encrypt, Algorithm: se.AESCBC, Data: make([]byte, 16)}),
 		crypt(se.SymmetricRequest{Mode: se.Verify, Algorithm: se.DESMAC1, IV: make([]byte, 8), Data: id}),
 		asymmetric(0x55, se.RSARaw, id), asymmetric(se.Sign, 7, id), asymmetric(se.Sign, se.ECDSA, nil), asymmetric(se.Sign, se.ECDSA, long),
+		applet.StoreKey(id, se.StoredKey{Fields: []se.Field{{Tag: 1, Value: long[:4096]}, {Tag: 2, Value: long[:915]}}}),
 		applet.StoreData(id, 0, nil), applet.StoreData(id, 0, long), applet.StoreData(long, 0, id),
 	} {
 		if !errors.Is(err, se.ErrParameter) {
@@ -260,6 +261,19 @@ func TestBlocks(t *testing.T) {
 	}
 	if len(s.commands) != 2 || !strings.HasPrefix(s.commands[0], "80F00000F10000") || s.commands[1] != "80F001010100" {
 		t.Errorf("%q", s.commands)
+	}
+}
+
+// The longest chain of class 84 ends with block 20.
+func TestLongestStorage(t *testing.T) {
+	s, applet := openScript(t, "9000")
+	value := make([]byte, 4096)
+	key := se.StoredKey{Fields: []se.Field{{Tag: 1, Value: value}, {Tag: 2, Value: value[:21*se.MaxSecuredData-5-4096-6]}}}
+	if err := applet.StoreKey([]byte("id"), key); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.commands); n != 21 || !strings.HasPrefix(s.commands[n-1], "84E21401EF") {
+		t.Errorf("%d commands", n)
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 const (
 	BlockSize     = 0xF0                       // data bytes of each block
 	MaxBlock      = 20                         // highest block number
-	MaxChain      = (MaxBlock + 1) * BlockSize // data bytes of a chain
+	MaxChain      = (MaxBlock + 1) * BlockSize // data bytes of a chain, less in class 84
 	cryptHeader   = 5                          // mode alg kid len16
 	P1ReadRest    = 0x40                       // AsymmetricCrypt: the rest of the result
 	P1StorageRead = 0x80                       // SecurityStorage: read

@@ -60,6 +60,12 @@ func (s *Service) noteRefusal(v *verification, err error) {
 	s.notes.add(noteKey{v.device.Asset, r.Code}, event.In(int64(v.Org)))
 }
 
+// Note records a refusal of another service that concerns a device, within the
+// same bounds as authentication's own.
+func (s *Service) Note(asset registry.ID, code id2.Code, e audit.Event) {
+	s.notes.add(noteKey{asset, code}, e)
+}
+
 func (n *notes) add(key noteKey, e audit.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

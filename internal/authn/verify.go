@@ -332,7 +332,7 @@ func (s *Service) license(ctx context.Context, v *verification) error {
 		}
 		err := s.registry.Activate(ctx, registry.Activation{
 			Org: v.Org, Asset: v.device.Asset, ID2: v.ID2, Version: int64(v.device.Version), Product: v.product.Key,
-			Reason: reason, At: v.at, Until: v.product.LicenceEnd(v.at),
+			Reason: reason, At: v.at, Until: v.licenceEnd(reason),
 		}, v.By)
 		if !errors.Is(err, registry.ErrConflict) {
 			return licenceError(err)
@@ -344,6 +344,14 @@ func (s *Service) license(ctx context.Context, v *verification) error {
 	return refuse(id2.CodeBusy, "the device is being changed by others: try again")
 }
 
+// licenceEnd is when the licence that the device holds afterwards ends.
+func (v *verification) licenceEnd(reason registry.Reason) registry.Instant {
+	if reason == registry.ReasonFirstUse {
+		return v.device.LicenceUntil
+	}
+	return v.product.LicenceEnd(v.at)
+}
+
 func licenceError(err error) error {
 	if errors.Is(err, registry.ErrQuota) {
 		return refuse(id2.CodeQuota, "the product has no licence left")
@@ -351,13 +359,17 @@ func licenceError(err error) error {
 	return err
 }
 
-// reason tells whether the device needs a licence now, and why.
+// reason tells whether the device must be activated now, and why. One that was
+// provisioned holds its licence already, unless that has ended since.
 func (v *verification) reason() (registry.Reason, bool) {
 	switch v.device.Standing(v.at) {
 	case registry.Active:
 		return "", false
 	case registry.Expired:
 		return registry.ReasonRenew, true
+	}
+	if v.at < v.device.LicenceUntil {
+		return registry.ReasonFirstUse, true
 	}
 	return registry.ReasonActivate, true
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
@@ -130,7 +131,7 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
 	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Guard: replay.NewLocal(f.journal, authn.Ticks(5*time.Minute)), Epoch: authn.Epoch{Number: epoch, Began: began},
 		ChallengeKeys: []authn.ChallengeKey{{Secret: make([]byte, 32), Published: began}}, ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
-	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
+	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Provision: provision.New(provision.Options{Registry: f.reg, Note: f.authn.Note, Now: f.clock.Now}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
 		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})
 	f.server = httptest.NewUnstartedServer(nil)
 	f.server.Config = NewServer(f.handler, log)

@@ -2,9 +2,11 @@ package httpd
 
 import (
 	"context"
+	"encoding/base64"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -17,6 +19,7 @@ var id2Actions = map[string]id2Action{
 	"Verify":                          (*id2Door).verify,
 	"VerifyAndEncrypt":                (*id2Door).verifyAndEncrypt,
 	"GetServerAuthCodeAndEncryptData": (*id2Door).getServerAuthCodeAndEncryptData,
+	"OtpGetId2":                       (*id2Door).otpGetID2,
 }
 
 // apiVersion is the one value of the parameter ApiVersion.
@@ -110,6 +113,27 @@ func (d *id2Door) getServerAuthCodeAndEncryptData(ctx context.Context, c *id2Cal
 	}
 	return openapi.Reply{Code: openapi.CodeOK, Data: openapi.StructData(
 		openapi.TextField("EncryptData", res.EncryptData), openapi.TextField("ServerAuthCode", res.ServerAuthCode))}, nil
+}
+
+// otpGetID2 provisions a device by one-time token (动态下发).
+func (d *id2Door) otpGetID2(ctx context.Context, c *id2Call) (openapi.Reply, error) {
+	if err := c.checkCommon(); err != nil {
+		return openapi.Reply{}, err
+	}
+	var text string
+	if err := c.mandatory("DeviceAuthCode", &text); err != nil {
+		return openapi.Reply{}, err
+	}
+	code, ok := id2.DecodeOTP(text)
+	if !ok {
+		return openapi.Reply{}, &authn.Refusal{Code: id2.CodeAuthCode, Reason: "the auth code is not base64 of at most 256 bytes"}
+	}
+	res, err := d.otp.Provision(ctx, &provision.Request{Org: c.client.Org, Code: code, By: c.actor()})
+	if err != nil {
+		return openapi.Reply{}, err
+	}
+	return openapi.Reply{Code: openapi.CodeOK, Data: openapi.StructData(openapi.IntField("Remaining", res.Remaining),
+		openapi.TextField("ProvisionData", base64.StdEncoding.EncodeToString(res.Data)))}, nil
 }
 
 // request gathers what the verifying operations share; two of them name the

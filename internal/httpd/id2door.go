@@ -14,6 +14,7 @@ import (
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -43,6 +44,7 @@ const id2Version = "2017-07-07"
 type id2Door struct {
 	registry *registry.Registry
 	authn    *authn.Service
+	otp      *provision.Service
 	metrics  *Metrics
 	log      *slog.Logger
 	now      func() time.Time
@@ -63,7 +65,7 @@ type id2Call struct {
 }
 
 func newID2Door(o Options) *id2Door {
-	d := &id2Door{registry: o.Registry, authn: o.Authn, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
+	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
 		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: newLimiter(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
 	d.calls.New = func() any { return new(id2Call) }
 	return d

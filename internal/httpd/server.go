@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
@@ -18,9 +19,11 @@ import (
 type Options struct {
 	Registry *registry.Registry
 	Authn    *authn.Service
-	Metrics  *Metrics
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Provision answers OtpGetId2.
+	Provision *provision.Service
+	Metrics   *Metrics
+	Log       *slog.Logger
+	Now       func() time.Time
 	// Operator answers /api/; nil leaves it to the admin listener.
 	Operator http.Handler
 	// MetricsHandler answers /metrics; nil leaves it to the admin listener.

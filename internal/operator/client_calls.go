@@ -136,7 +136,8 @@ func (c *Client) Device(ctx context.Context, name string) (Device, error) {
 // An id2 may hold any printable character, so it is escaped.
 func devicePath(name string) string { return "/devices/" + url.PathEscape(name) }
 
-// ChangeDevice does one of "suspend", "resume" and "discard".
+// ChangeDevice does one of "suspend", "resume", "discard" and
+// "allow-reprovision".
 func (c *Client) ChangeDevice(ctx context.Context, name, action string) (Device, error) {
 	return fetch[Device](ctx, c, http.MethodPost, devicePath(name)+"/"+action, nil, nil)
 }

@@ -129,6 +129,8 @@ func resumeDevice(c *call) (any, error) { return c.changeDevice(c.Registry.Resum
 
 func discardDevice(c *call) (any, error) { return c.changeDevice(c.Registry.Discard) }
 
+func allowReprovision(c *call) (any, error) { return c.changeDevice(c.Registry.AllowReprovision) }
+
 type deviceChange func(ctx context.Context, org registry.ID, name string, by audit.Actor) (registry.Device, error)
 
 func (c *call) changeDevice(change deviceChange) (any, error) {

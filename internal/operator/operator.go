@@ -82,6 +82,7 @@ var routes = []route{
 	{"POST", "/devices/{device}/resume", http.StatusOK, orgOnly, resumeDevice},
 	{"POST", "/devices/{device}/discard", http.StatusOK, orgOnly, discardDevice},
 	{"POST", "/devices/{device}/rekey", http.StatusOK, orgOnly, rekeyDevice},
+	{"POST", "/devices/{device}/allow-reprovision", http.StatusOK, orgOnly, allowReprovision},
 
 	{"GET", "/clients", http.StatusOK, orgOnly, listClients},
 	{"POST", "/clients", http.StatusCreated, orgOnly, createClient},

@@ -26,6 +26,9 @@ type Product struct {
 	DailyLimit   int      `json:"daily_limit"`
 	DataEncoding string   `json:"data_encoding"`
 	TwoWayAuth   bool     `json:"two_way_auth"`
+	// AllowReprovision lets devices have a new key by one-time token after they
+	// have authenticated.
+	AllowReprovision bool `json:"allow_reprovision"`
 	// ServerPublicKeyPEM checks server codes on the devices of an asymmetric
 	// product with two-way authentication; lists leave it out.
 	ServerPublicKeyPEM string `json:"server_public_key_pem,omitempty"`
@@ -55,6 +58,8 @@ type ProductSpec struct {
 	DailyLimit   int      `json:"daily_limit,omitempty"`
 	DataEncoding string   `json:"data_encoding,omitempty"`
 	TwoWayAuth   bool     `json:"two_way_auth,omitempty"`
+	// AllowReprovision needs OTP.
+	AllowReprovision bool `json:"allow_reprovision,omitempty"`
 }
 
 // ProductChange is the body that changes a product; nil leaves a setting as it is.
@@ -66,6 +71,8 @@ type ProductChange struct {
 	DailyLimit   *int      `json:"daily_limit,omitempty"`
 	DataEncoding *string   `json:"data_encoding,omitempty"`
 	Hashes       *[]string `json:"hashes,omitempty"`
+	// AllowReprovision needs a product with OTP.
+	AllowReprovision *bool `json:"allow_reprovision,omitempty"`
 }
 
 // The values of DataEncoding: how Data parameters are to be read.
@@ -79,7 +86,7 @@ func viewProduct(p registry.Product) Product {
 		ProductKey: p.Key, OrgID: p.Org.String(), Name: p.Name, Algorithm: p.Algorithm.String(),
 		Hashes: []string{}, WeakHashes: []string{}, Quota: p.Quota, Used: p.Used, Remaining: p.Remaining(),
 		TermDays: p.TermDays, AutoRenew: p.AutoRenew, OTP: p.OTP, DailyLimit: p.DailyLimit,
-		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, Created: p.Created.String(),
+		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, AllowReprovision: p.AllowReprovision, Created: p.Created.String(),
 	}
 	if p.HexData {
 		v.DataEncoding = encodingHex
@@ -98,7 +105,7 @@ func viewProduct(p registry.Product) Product {
 
 func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 	s := registry.ProductSpec{Name: b.Name, Quota: registry.Unlimited, TermDays: b.TermDays, AutoRenew: b.AutoRenew,
-		OTP: b.OTP, DailyLimit: b.DailyLimit, TwoWayAuth: b.TwoWayAuth}
+		OTP: b.OTP, DailyLimit: b.DailyLimit, TwoWayAuth: b.TwoWayAuth, AllowReprovision: b.AllowReprovision}
 	var err error
 	if s.Algorithm, err = id2.ParseAlgorithm(b.Algorithm); err != nil {
 		return s, invalid("algorithm: unknown %q; the algorithms are %v", clip(b.Algorithm), id2.Algorithms())
@@ -116,7 +123,8 @@ func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 }
 
 func (b *ProductChange) change() (registry.ProductChange, error) {
-	c := registry.ProductChange{Name: b.Name, Quota: b.Quota, TermDays: b.TermDays, AutoRenew: b.AutoRenew, DailyLimit: b.DailyLimit}
+	c := registry.ProductChange{Name: b.Name, Quota: b.Quota, TermDays: b.TermDays, AutoRenew: b.AutoRenew, DailyLimit: b.DailyLimit,
+		AllowReprovision: b.AllowReprovision}
 	if b.Hashes != nil {
 		hashes, err := parseHashes(*b.Hashes)
 		if err != nil {

@@ -243,14 +243,14 @@ func (r *Registry) Suspend(ctx context.Context, org ID, name string, by audit.Ac
 	})
 }
 
-// Resume ends a suspension: the device is active again if it was licensed.
+// Resume ends a suspension: the device is active again if it was before.
 func (r *Registry) Resume(ctx context.Context, org ID, name string, by audit.Actor) (Device, error) {
 	return r.change(ctx, org, name, "device.resume", by, func(d *DeviceRow) error {
 		if d.State != Suspended {
 			return fmt.Errorf("only a suspended device can be resumed, this one is %s: %w", d.State, ErrForbidden)
 		}
 		d.State = Unactivated
-		if d.LicenceUntil != 0 {
+		if d.Activated != 0 { // a provisioned device holds a licence before that
 			d.State = Active
 		}
 		return nil

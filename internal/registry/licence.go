@@ -13,7 +13,13 @@ type Reason string
 const (
 	ReasonActivate Reason = "activate" // the first success of a device that held none
 	ReasonRenew    Reason = "renew"    // an expired device of a product that renews by itself
+	// ReasonProvision is one-time provisioning.
+	ReasonProvision Reason = "provision"
 )
+
+// ReasonFirstUse is why a device becomes active without taking a licence: it
+// holds the one it was provisioned with.
+const ReasonFirstUse Reason = "first_use"
 
 // Licence is one licence taken from a product's quota.
 type Licence struct {
@@ -26,7 +32,8 @@ type Licence struct {
 }
 
 // Activation binds a device to a product, makes it active and takes one
-// licence, all or nothing.
+// licence, all or nothing. For ReasonFirstUse it takes none, and Until is that
+// of the licence it holds.
 type Activation struct {
 	Org     ID
 	Asset   ID

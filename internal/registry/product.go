@@ -38,7 +38,10 @@ type Product struct {
 	// HexData says that Data parameters are hexadecimal text to be decoded first.
 	HexData    bool
 	TwoWayAuth bool
-	Created    Instant
+	// AllowReprovision lets devices be provisioned again after they have
+	// authenticated, as often as they ask.
+	AllowReprovision bool
+	Created          Instant
 }
 
 // Remaining is the number of licences left as the wire tells it, in an integer
@@ -92,6 +95,8 @@ type ProductSpec struct {
 	DailyLimit int
 	HexData    bool
 	TwoWayAuth bool
+	// AllowReprovision needs OTP.
+	AllowReprovision bool
 }
 
 const (
@@ -128,6 +133,8 @@ func (s *ProductSpec) check() error {
 		return invalid("the term must be 0 (no end) to %d days", maxTermDays)
 	case s.DailyLimit < 0:
 		return invalid("the daily limit cannot be negative; 0 means none")
+	case s.AllowReprovision && !s.OTP:
+		return invalid("only a product with one-time provisioning can allow it again: make the product with --otp")
 	case s.OTP && otpKeyType(s.Algorithm) == '0':
 		return invalid("one-time provisioning hands out symmetric keys: it does not go with %s", s.Algorithm)
 	}
@@ -160,7 +167,7 @@ func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, err
 		Key: "a1" + suffix, Org: org, Name: s.Name, Algorithm: s.Algorithm,
 		Hashes: id2.HashSet(0).With(s.Algorithm.NativeHash()), Quota: s.Quota, TermDays: s.TermDays,
 		AutoRenew: s.AutoRenew, OTP: s.OTP, DailyLimit: s.DailyLimit, HexData: s.HexData,
-		TwoWayAuth: s.TwoWayAuth, Created: At(r.now()),
+		TwoWayAuth: s.TwoWayAuth, AllowReprovision: s.AllowReprovision, Created: At(r.now()),
 	}}
 	for _, h := range s.Hashes {
 		row.Hashes = row.Hashes.With(h)
@@ -196,19 +203,8 @@ func (r *Registry) newProductSecret(s ProductSpec) (string, error) {
 // otpKeyType is the key type digit of id2 §4.4, '0' for types without one-time
 // provisioning.
 func otpKeyType(a id2.Algorithm) byte {
-	switch a {
-	case id2.AES128:
-		return '1'
-	case id2.AES192:
-		return '2'
-	case id2.AES256:
-		return '3'
-	case id2.TDES112:
-		return '4'
-	case id2.TDES168:
-		return '5'
-	case id2.SM4:
-		return '9'
+	if kind := id2.OTPKeyTypeOf(a); kind.Provisionable() {
+		return '0' + byte(kind)
 	}
 	return '0'
 }
@@ -272,6 +268,8 @@ type ProductChange struct {
 	DailyLimit *int
 	HexData    *bool
 	Hashes     *[]id2.Hash
+	// AllowReprovision needs a product with OTP.
+	AllowReprovision *bool
 }
 
 // updateTries bounds how often a product may change under an update of it.
@@ -298,7 +296,8 @@ func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c Prod
 		return Product{}, err
 	}
 	event := by.Did("product.update", "product", key, map[string]any{"name": p.Name, "quota": p.Quota, "term_days": p.TermDays,
-		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String()})
+		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String(),
+		"allow_reprovision": p.AllowReprovision})
 	err = r.store.UpdateProduct(ctx, was, p, event.In(int64(org)))
 	r.products.invalidate(key)
 	r.devices.invalidateAll() // their entries point to the product as it was
@@ -307,19 +306,20 @@ func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c Prod
 
 func (c ProductChange) apply(p *Product) error {
 	s := ProductSpec{Name: p.Name, Algorithm: p.Algorithm, Quota: p.Quota, TermDays: p.TermDays,
-		AutoRenew: p.AutoRenew, DailyLimit: p.DailyLimit, HexData: p.HexData, OTP: p.OTP}
+		AutoRenew: p.AutoRenew, DailyLimit: p.DailyLimit, HexData: p.HexData, OTP: p.OTP, AllowReprovision: p.AllowReprovision}
 	set(&s.Name, c.Name)
 	set(&s.Quota, c.Quota)
 	set(&s.TermDays, c.TermDays)
 	set(&s.AutoRenew, c.AutoRenew)
 	set(&s.DailyLimit, c.DailyLimit)
 	set(&s.HexData, c.HexData)
+	set(&s.AllowReprovision, c.AllowReprovision)
 	set(&s.Hashes, c.Hashes)
 	if err := s.check(); err != nil {
 		return err
 	}
 	p.Name, p.Quota, p.TermDays = s.Name, s.Quota, s.TermDays
-	p.AutoRenew, p.DailyLimit, p.HexData = s.AutoRenew, s.DailyLimit, s.HexData
+	p.AutoRenew, p.DailyLimit, p.HexData, p.AllowReprovision = s.AutoRenew, s.DailyLimit, s.HexData, s.AllowReprovision
 	if c.Hashes != nil {
 		p.Hashes = id2.HashSet(0).With(p.Algorithm.NativeHash())
 		for _, h := range s.Hashes {

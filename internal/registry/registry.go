@@ -20,6 +20,7 @@ var (
 	ErrExists    = errors.New("already exists")
 	ErrConflict  = errors.New("changed by someone else at the same time")
 	ErrQuota     = errors.New("the product has no licence left: raise its quota with hallmark product update --quota")
+	ErrSpent     = errors.New("the provisioning code was used already")
 	ErrUnknown   = errors.New("the connection was lost during a commit, whose outcome is unknown")
 	ErrDiskFull  = errors.New("the disk of the database is full: make room there and try again")
 	ErrReadOnly  = errors.New("the database does not take writes: it is read-only, or a replica that is not the primary (yet)")

@@ -15,6 +15,7 @@ type Store interface {
 	ProductStore
 	DeviceStore
 	LicenceStore
+	ProvisionStore
 	ClientStore
 	AuditStore
 	NodeStore
@@ -60,6 +61,20 @@ type LicenceStore interface {
 	// Activate does all that Activation says or nothing: ErrQuota, ErrConflict.
 	Activate(ctx context.Context, a Activation, e audit.Event) error
 	Licences(ctx context.Context, org ID, f LicenceFilter) ([]Licence, error)
+}
+
+// ProvisionStore keeps what one-time provisioning needs besides devices.
+type ProvisionStore interface {
+	// ProductByToken returns the product whose token's key has this SHA-256.
+	ProductByToken(ctx context.Context, org ID, keyHash []byte) (ProductRow, error)
+	// Fingerprint returns what is known of a fingerprint and of a code.
+	Fingerprint(ctx context.Context, org ID, fingerprint, code []byte) (Known, error)
+	// Provision does all that Provisioning says or nothing: ErrSpent, ErrQuota,
+	// ErrConflict. It returns the licences left.
+	Provision(ctx context.Context, p Provisioning, e audit.Event) (remaining int64, err error)
+	// AllowReprovision lets a provisioned device be provisioned once more;
+	// ErrNotFound for any other.
+	AllowReprovision(ctx context.Context, asset ID, e audit.Event) error
 }
 
 // ClientStore keeps API clients.

@@ -44,7 +44,7 @@ type listener struct {
 func (s *Server) listen() error {
 	c := &s.config
 	metrics, handler := s.newMetrics()
-	o := httpd.Options{Registry: s.registry, Authn: s.authn, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
+	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2}
 	admin := o
 	admin.Operator = operator.New(operator.Options{Registry: s.registry, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})

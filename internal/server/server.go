@@ -18,6 +18,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
@@ -25,18 +26,19 @@ import (
 
 // Server is a running server.
 type Server struct {
-	config   Config
-	store    *store.Store
-	ring     *keyring.Ring
-	journal  *replay.Journal // of an embedded store
-	shared   *replay.Shared  // of a store that several nodes share
-	clock    *storeClock
-	node     registry.Node
-	draining atomic.Bool // as an operator asked
-	stopping atomic.Bool // as a signal asked
-	registry *registry.Registry
-	authn    *authn.Service
-	token    [sha256.Size]byte // hash of the operator token
+	config    Config
+	store     *store.Store
+	ring      *keyring.Ring
+	journal   *replay.Journal // of an embedded store
+	shared    *replay.Shared  // of a store that several nodes share
+	clock     *storeClock
+	node      registry.Node
+	draining  atomic.Bool // as an operator asked
+	stopping  atomic.Bool // as a signal asked
+	registry  *registry.Registry
+	authn     *authn.Service
+	provision *provision.Service
+	token     [sha256.Size]byte // hash of the operator token
 
 	listeners  []*listener
 	url        string
@@ -219,6 +221,7 @@ func (s *Server) openAuthn(ctx context.Context, guard authn.Guard) error {
 		o.Epochs = remember(s.store.EpochBegan)
 	}
 	s.authn = authn.New(o)
+	s.provision = provision.New(provision.Options{Registry: s.registry, Note: s.authn.Note, Now: s.clock.Now})
 	return nil
 }
 

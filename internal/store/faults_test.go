@@ -147,6 +147,12 @@ var reads = map[string]func(context.Context, *Store) (any, error){
 	"Licences": func(ctx context.Context, s *Store) (any, error) {
 		return s.Licences(ctx, 1, registry.LicenceFilter{Limit: 9})
 	},
+	"ProductByToken": func(ctx context.Context, s *Store) (any, error) {
+		return s.ProductByToken(ctx, 1, testProduct("P1").SecretHash)
+	},
+	"Fingerprint": func(ctx context.Context, s *Store) (any, error) {
+		return s.Fingerprint(ctx, 1, testReprovisioning().Fingerprint, []byte("code"))
+	},
 	"Client":  func(ctx context.Context, s *Store) (any, error) { return s.Client(ctx, "AK1") },
 	"Clients": func(ctx context.Context, s *Store) (any, error) { return s.Clients(ctx, 1) },
 	"AuditEvents": func(ctx context.Context, s *Store) (any, error) {

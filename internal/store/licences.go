@@ -14,6 +14,9 @@ func (s *Store) Activate(ctx context.Context, a registry.Activation, e audit.Eve
 		return err
 	}
 	return s.writeAudited(ctx, e, func(tx txn) error {
+		if a.Reason == registry.ReasonFirstUse {
+			return firstUse(tx, &a)
+		}
 		// A device key belongs to the product: under another one it may be taken.
 		res, err := tx.Exec(`UPDATE devices SET state = $1, product_key = $2, licensed = $3, licence_until = $4,
 			device_key = CASE WHEN product_key <> $2 AND EXISTS (SELECT 1 FROM devices AS other
@@ -33,6 +36,14 @@ func (s *Store) Activate(ctx context.Context, a registry.Activation, e audit.Eve
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, a.Org, a.Product, a.Asset, a.ID2, string(a.Reason), a.At, a.Until)
 		return err
 	})
+}
+
+// firstUse makes a device active that took its licence when it was provisioned.
+func firstUse(tx txn, a *registry.Activation) error {
+	res, err := tx.Exec(`UPDATE devices SET state = $1, activated = $2, version = version + 1
+		WHERE asset = $3 AND org = $4 AND version = $5 AND product_key = $6`,
+		int64(registry.Active), a.At, a.Asset, a.Org, a.Version, a.Product)
+	return exactlyOne(res, err, registry.ErrConflict)
 }
 
 // Licences implements registry.LicenceStore.

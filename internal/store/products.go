@@ -10,15 +10,15 @@ import (
 )
 
 const productColumns = `SELECT product_key, org, name, algorithm, hashes, quota, used, term_days, auto_renew, otp, daily_limit,
-	hex_data, two_way_auth, secret, secret_hash, server_key, server_public, created`
+	hex_data, two_way_auth, allow_reprovision, secret, secret_hash, server_key, server_public, created`
 
 func scanProduct(row scanner) (registry.ProductRow, error) {
 	var p registry.ProductRow
-	var algorithm, hashes, renew, otp, hexData, twoWay int64
+	var algorithm, hashes, renew, otp, hexData, twoWay, again int64
 	err := row.Scan(&p.Key, &p.Org, &p.Name, &algorithm, &hashes, &p.Quota, &p.Used, &p.TermDays, &renew, &otp, &p.DailyLimit,
-		&hexData, &twoWay, &p.Secret, &p.SecretHash, &p.ServerKey, &p.ServerPublic, &p.Created)
+		&hexData, &twoWay, &again, &p.Secret, &p.SecretHash, &p.ServerKey, &p.ServerPublic, &p.Created)
 	p.Algorithm, p.Hashes = id2.Algorithm(algorithm), id2.HashSet(hashes)
-	p.AutoRenew, p.OTP, p.HexData, p.TwoWayAuth = renew != 0, otp != 0, hexData != 0, twoWay != 0
+	p.AutoRenew, p.OTP, p.HexData, p.TwoWayAuth, p.AllowReprovision = renew != 0, otp != 0, hexData != 0, twoWay != 0, again != 0
 	return p, err
 }
 
@@ -26,10 +26,10 @@ func scanProduct(row scanner) (registry.ProductRow, error) {
 func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`INSERT INTO products (product_key, org, name, algorithm, hashes, quota, used, term_days, auto_renew,
-			otp, daily_limit, hex_data, two_way_auth, secret, secret_hash, server_key, server_public, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+			otp, daily_limit, hex_data, two_way_auth, allow_reprovision, secret, secret_hash, server_key, server_public, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 			p.Key, p.Org, p.Name, int64(p.Algorithm), int64(p.Hashes), p.Quota, p.Used, p.TermDays, flag(p.AutoRenew), flag(p.OTP),
-			p.DailyLimit, flag(p.HexData), flag(p.TwoWayAuth), p.Secret, p.SecretHash, p.ServerKey, p.ServerPublic, p.Created)
+			p.DailyLimit, flag(p.HexData), flag(p.TwoWayAuth), flag(p.AllowReprovision), p.Secret, p.SecretHash, p.ServerKey, p.ServerPublic, p.Created)
 		return exactlyOne(res, err, registry.ErrExists)
 	})
 }
@@ -38,10 +38,11 @@ func (s *Store) CreateProduct(ctx context.Context, p registry.ProductRow, e audi
 func (s *Store) UpdateProduct(ctx context.Context, was, p registry.Product, e audit.Event) error {
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE products SET name = $1, hashes = $2, quota = $3, term_days = $4, auto_renew = $5,
-			daily_limit = $6, hex_data = $7 WHERE product_key = $8 AND org = $9 AND name = $10 AND hashes = $11
-			AND quota = $12 AND term_days = $13 AND auto_renew = $14 AND daily_limit = $15 AND hex_data = $16`,
-			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), p.Key, p.Org,
-			was.Name, int64(was.Hashes), was.Quota, was.TermDays, flag(was.AutoRenew), was.DailyLimit, flag(was.HexData))
+			daily_limit = $6, hex_data = $7, allow_reprovision = $8 WHERE product_key = $9 AND org = $10 AND name = $11 AND hashes = $12
+			AND quota = $13 AND term_days = $14 AND auto_renew = $15 AND daily_limit = $16 AND hex_data = $17 AND allow_reprovision = $18`,
+			p.Name, int64(p.Hashes), p.Quota, p.TermDays, flag(p.AutoRenew), p.DailyLimit, flag(p.HexData), flag(p.AllowReprovision), p.Key, p.Org,
+			was.Name, int64(was.Hashes), was.Quota, was.TermDays, flag(was.AutoRenew), was.DailyLimit, flag(was.HexData),
+			flag(was.AllowReprovision))
 		if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
 			return err
 		}

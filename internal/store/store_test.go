@@ -98,9 +98,30 @@ func fill(t *testing.T, s *Store) {
 		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
+	if err == nil { // the second device was provisioned
+		err = s.write(ctx, func(tx txn) error {
+			_, err := tx.Exec(`INSERT INTO fingerprints (fingerprint, asset) VALUES ($1, $2)`, testReprovisioning().Fingerprint, testDevice(2).Asset)
+			return err
+		})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// testProvisioning provisions a new device.
+func testProvisioning(n int) registry.Provisioning {
+	d := testDevice(n)
+	d.DeviceKey, d.Licensed, d.LicenceUntil = "", testTime, testTime+1000
+	return registry.Provisioning{Device: d, Fingerprint: fmt.Append(nil, "fingerprint", n), Code: fmt.Append(nil, "code", n)}
+}
+
+// testReprovisioning gives the second device of fill a new key.
+func testReprovisioning() registry.Provisioning {
+	p := testProvisioning(2)
+	p.Device, p.Version = testDevice(2), 1
+	p.Device.Key, p.Device.Version = []byte("another key"), 2
+	return p
 }
 
 func testClient(id string) registry.ClientRow {
@@ -184,7 +205,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
-	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes"} {
+	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
@@ -249,7 +270,21 @@ var writes = map[string]func(context.Context, *Store) error{
 		return s.UpdateDevice(ctx, d, 1, event)
 	},
 	"DeleteDevice": func(ctx context.Context, s *Store) error { return s.DeleteDevice(ctx, 1, testDevice(1).Asset, event) },
-	"Activate":     func(ctx context.Context, s *Store) error { return s.Activate(ctx, testActivation(1), event) },
+	"Provision": func(ctx context.Context, s *Store) error {
+		_, err := s.Provision(ctx, testProvisioning(5), event)
+		return err
+	},
+	"Provision again": func(ctx context.Context, s *Store) error {
+		_, err := s.Provision(ctx, testReprovisioning(), event)
+		return err
+	},
+	"AllowReprovision": func(ctx context.Context, s *Store) error { return s.AllowReprovision(ctx, testDevice(2).Asset, event) },
+	"Activate first use": func(ctx context.Context, s *Store) error {
+		a := testActivation(1)
+		a.Reason = registry.ReasonFirstUse
+		return s.Activate(ctx, a, event)
+	},
+	"Activate": func(ctx context.Context, s *Store) error { return s.Activate(ctx, testActivation(1), event) },
 	"AddUsage": func(ctx context.Context, s *Store) error {
 		return s.AddUsage(ctx, []registry.Usage{{Asset: testDevice(1).Asset, Count: 2, LastSeen: 5, Day: 1, DayCount: 2}, {Asset: testDevice(2).Asset, Count: 1}})
 	},
@@ -263,7 +298,7 @@ var writes = map[string]func(context.Context, *Store) error{
 
 func TestWritesCoverTheStoreInterface(t *testing.T) {
 	readers := map[string]bool{"Orgs": true, "Product": true, "Products": true, "DeviceByID2": true, "DeviceByAsset": true, "Devices": true,
-		"DevicesByID2": true, "Licences": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true}
+		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true}
 	iface := reflect.TypeFor[registry.Store]()
 	for i := range iface.NumMethod() {
 		if name := iface.Method(i).Name; writes[name] == nil && !readers[name] {

@@ -12,16 +12,17 @@ import (
 
 // DeviceCmd groups the commands for devices.
 type DeviceCmd struct {
-	Import  DeviceImportCmd  `cmd:"" help:"Bring in devices and their keys from CSV."`
-	List    DeviceListCmd    `cmd:"" help:"List devices."`
-	Get     DeviceGetCmd     `cmd:"" help:"Show a device."`
-	Export  DeviceExportCmd  `cmd:"" help:"Write all devices, without keys, as CSV or JSON."`
-	Suspend DeviceSuspendCmd `cmd:"" help:"Refuse a device until it is resumed (停用)."`
-	Resume  DeviceResumeCmd  `cmd:"" help:"End a suspension (启用)."`
-	Discard DeviceDiscardCmd `cmd:"" help:"Refuse a device for good (废弃)."`
-	Rekey   DeviceRekeyCmd   `cmd:"" help:"Give a device another key."`
-	Delete  DeviceDeleteCmd  `cmd:"" help:"Remove a device; its licence is used up."`
-	Sim     DeviceSimCmd     `cmd:"" help:"Play a device: make auth codes, decrypt, check server codes."`
+	Import           DeviceImportCmd           `cmd:"" help:"Bring in devices and their keys from CSV."`
+	List             DeviceListCmd             `cmd:"" help:"List devices."`
+	Get              DeviceGetCmd              `cmd:"" help:"Show a device."`
+	Export           DeviceExportCmd           `cmd:"" help:"Write all devices, without keys, as CSV or JSON."`
+	Suspend          DeviceSuspendCmd          `cmd:"" help:"Refuse a device until it is resumed (停用)."`
+	Resume           DeviceResumeCmd           `cmd:"" help:"End a suspension (启用)."`
+	Discard          DeviceDiscardCmd          `cmd:"" help:"Refuse a device for good (废弃)."`
+	Rekey            DeviceRekeyCmd            `cmd:"" help:"Give a device another key."`
+	AllowReprovision DeviceAllowReprovisionCmd `cmd:"" help:"Let a device have a new key by one-time token, once."`
+	Delete           DeviceDeleteCmd           `cmd:"" help:"Remove a device; its licence is used up."`
+	Sim              DeviceSimCmd              `cmd:"" help:"Play a device: make auth codes, decrypt, check server codes."`
 }
 
 // deviceArg is the device that a command is about.
@@ -88,6 +89,20 @@ func (DeviceDiscardCmd) Help() string {
 // Run discards a device.
 func (cmd *DeviceDiscardCmd) Run(ctx context.Context, e *Env) error {
 	return changeDevice(ctx, e, cmd.Device, "discard")
+}
+
+// DeviceAllowReprovisionCmd lets a device be provisioned once more.
+type DeviceAllowReprovisionCmd struct{ deviceArg }
+
+// Help implements kong.HelpProvider.
+func (DeviceAllowReprovisionCmd) Help() string {
+	return "For a device that has lost its key, such as after a factory reset: once it has authenticated, it is refused another (code 57).\n\n" +
+		"Example:\n\n    hallmark --data ./data device allow-reprovision 000F0E0D0C0B0A0908070605"
+}
+
+// Run lets a device be provisioned once more.
+func (cmd *DeviceAllowReprovisionCmd) Run(ctx context.Context, e *Env) error {
+	return changeDevice(ctx, e, cmd.Device, "allow-reprovision")
 }
 
 func changeDevice(ctx context.Context, e *Env, device, action string) error {

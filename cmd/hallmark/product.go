@@ -45,16 +45,17 @@ func (l limit) days() int { return int(max(l, 0)) }
 
 // ProductCreateCmd makes a product.
 type ProductCreateCmd struct {
-	Name         string   `required:"" help:"Its name."`
-	Algorithm    string   `required:"" enum:"${algorithms}" placeholder:"A" help:"Kind of key its devices hold: ${enum}."`
-	Quota        limit    `default:"unlimited" placeholder:"N" help:"Licences (授权数) it may use in all, or unlimited."`
-	Term         limit    `default:"unlimited" placeholder:"DAYS" help:"How long a licence lasts, or unlimited."`
-	OTP          bool     `name:"otp" help:"Let devices be provisioned by one-time token; symmetric algorithms only."`
-	Hash         []string `enum:"${hashes}" placeholder:"H,…" help:"Digests its devices use besides the algorithm's own: md5, sha1 (both weak), sha256, sm3."`
-	TwoWayAuth   bool     `help:"Let the server prove itself to devices; an asymmetric product gets a server key."`
-	AutoRenew    bool     `help:"Let an expired device take a new licence by itself."`
-	DailyLimit   limit    `default:"unlimited" placeholder:"N" help:"Successful authentications per device and UTC day."`
-	DataEncoding string   `enum:"text,hex" default:"text" placeholder:"text|hex" help:"How Data parameters are read."`
+	Name             string   `required:"" help:"Its name."`
+	Algorithm        string   `required:"" enum:"${algorithms}" placeholder:"A" help:"Kind of key its devices hold: ${enum}."`
+	Quota            limit    `default:"unlimited" placeholder:"N" help:"Licences (授权数) it may use in all, or unlimited."`
+	Term             limit    `default:"unlimited" placeholder:"DAYS" help:"How long a licence lasts, or unlimited."`
+	OTP              bool     `name:"otp" help:"Let devices be provisioned by one-time token; symmetric algorithms only."`
+	AllowReprovision bool     `help:"Let a device have a new key by one-time token even after it has authenticated; with --otp."`
+	Hash             []string `enum:"${hashes}" placeholder:"H,…" help:"Digests its devices use besides the algorithm's own: md5, sha1 (both weak), sha256, sm3."`
+	TwoWayAuth       bool     `help:"Let the server prove itself to devices; an asymmetric product gets a server key."`
+	AutoRenew        bool     `help:"Let an expired device take a new licence by itself."`
+	DailyLimit       limit    `default:"unlimited" placeholder:"N" help:"Successful authentications per device and UTC day."`
+	DataEncoding     string   `enum:"text,hex" default:"text" placeholder:"text|hex" help:"How Data parameters are read."`
 }
 
 // Help implements kong.HelpProvider.
@@ -71,6 +72,9 @@ func (cmd *ProductCreateCmd) Validate() error {
 	}
 	if cmd.OTP && !a.Symmetric() {
 		return fmt.Errorf("--otp hands out symmetric keys: it does not go with --algorithm %s", a)
+	}
+	if cmd.AllowReprovision && !cmd.OTP {
+		return fmt.Errorf("--allow-reprovision needs --otp")
 	}
 	return checkHashes(a, cmd.Hash)
 }
@@ -91,7 +95,8 @@ func (cmd *ProductCreateCmd) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	spec := operator.ProductSpec{Name: cmd.Name, Algorithm: cmd.Algorithm, TermDays: cmd.Term.days(), AutoRenew: cmd.AutoRenew, OTP: cmd.OTP,
-		Hashes: cmd.Hash, DailyLimit: cmd.DailyLimit.days(), DataEncoding: cmd.DataEncoding, TwoWayAuth: cmd.TwoWayAuth}
+		Hashes: cmd.Hash, DailyLimit: cmd.DailyLimit.days(), DataEncoding: cmd.DataEncoding, TwoWayAuth: cmd.TwoWayAuth,
+		AllowReprovision: cmd.AllowReprovision}
 	if cmd.Quota != unlimited {
 		quota := int64(cmd.Quota)
 		spec.Quota = &quota
@@ -165,14 +170,15 @@ func (e *Env) printProduct(p operator.Product) error {
 
 // ProductUpdateCmd changes a product's settings.
 type ProductUpdateCmd struct {
-	ProductKey   string    `arg:"" help:"Its ProductKey (产品标识)."`
-	Name         *string   `help:"Another name."`
-	Quota        *limit    `placeholder:"N" help:"Licences it may use in all, or unlimited."`
-	Term         *limit    `placeholder:"DAYS" help:"How long licences taken from now on last, or unlimited."`
-	AutoRenew    *bool     `negatable:"" help:"Whether an expired device takes a new licence by itself."`
-	DailyLimit   *limit    `placeholder:"N" help:"Successful authentications per device and UTC day, or unlimited."`
-	DataEncoding *string   `enum:"text,hex" placeholder:"text|hex" help:"How Data parameters are read."`
-	Hash         *[]string `placeholder:"H,…" help:"Digests besides the algorithm's own: ${hashes}, or none. Replaces the list."`
+	ProductKey       string    `arg:"" help:"Its ProductKey (产品标识)."`
+	Name             *string   `help:"Another name."`
+	Quota            *limit    `placeholder:"N" help:"Licences it may use in all, or unlimited."`
+	Term             *limit    `placeholder:"DAYS" help:"How long licences taken from now on last, or unlimited."`
+	AutoRenew        *bool     `negatable:"" help:"Whether an expired device takes a new licence by itself."`
+	DailyLimit       *limit    `placeholder:"N" help:"Successful authentications per device and UTC day, or unlimited."`
+	DataEncoding     *string   `enum:"text,hex" placeholder:"text|hex" help:"How Data parameters are read."`
+	AllowReprovision *bool     `negatable:"" help:"Whether a device may have a new key by one-time token after it has authenticated."`
+	Hash             *[]string `placeholder:"H,…" help:"Digests besides the algorithm's own: ${hashes}, or none. Replaces the list."`
 }
 
 // Help implements kong.HelpProvider.
@@ -200,7 +206,8 @@ func (cmd *ProductUpdateCmd) Validate() error {
 }
 
 func (cmd *ProductUpdateCmd) change() operator.ProductChange {
-	change := operator.ProductChange{Name: cmd.Name, AutoRenew: cmd.AutoRenew, DataEncoding: cmd.DataEncoding, Hashes: cmd.Hash}
+	change := operator.ProductChange{Name: cmd.Name, AutoRenew: cmd.AutoRenew, DataEncoding: cmd.DataEncoding, Hashes: cmd.Hash,
+		AllowReprovision: cmd.AllowReprovision}
 	if cmd.Quota != nil {
 		quota := int64(*cmd.Quota)
 		change.Quota = &quota

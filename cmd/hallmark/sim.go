@@ -23,6 +23,8 @@ type DeviceSimCmd struct {
 	AuthCode     SimAuthCodeCmd     `cmd:"" help:"Make a device auth code (设备认证码) for a challenge or a time."`
 	Decrypt      SimDecryptCmd      `cmd:"" help:"Open what the server encrypted for the device."`
 	Challenge    SimChallengeCmd    `cmd:"" help:"Make a device challenge (设备挑战字) for the server."`
+	OTPCode      SimOTPCodeCmd      `cmd:"" name:"otp-code" help:"Ask for an identity: make an OTP auth code from a product's token."`
+	LoadOTP      SimLoadOTPCmd      `cmd:"" name:"load-otp" help:"Take the identity out of the answer of OtpGetId2."`
 	VerifyServer SimVerifyServerCmd `cmd:"" help:"Check a server auth code (服务端认证码) as the device would."`
 }
 

@@ -117,7 +117,7 @@ func checkForm(t testing.TB, name string, a *answer, action string, format opena
 	switch action {
 	case "Verify":
 		types["Data"] = "bool"
-	case "GetServerAuthCodeAndEncryptData":
+	case "GetServerAuthCodeAndEncryptData", "OtpGetId2":
 		types["Data"] = "map[string]interface {}"
 	}
 	if stringly {

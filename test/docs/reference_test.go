@@ -71,7 +71,7 @@ func TestServiceCodes(t *testing.T) {
 func answeredCodes(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{id2.CodeOK.String(): true} // the gateway's own name is openapi.CodeOK
-	for _, dir := range []string{"authn", "httpd"} {
+	for _, dir := range []string{"authn", "httpd", "provision"} {
 		files, err := filepath.Glob(filepath.Join(root, "internal", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("internal/%s: %d files, %v", dir, len(files), err)

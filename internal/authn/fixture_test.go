@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,34 +19,15 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/internal/testclock"
 )
-
-// clock is a clock that only moves when told to.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.UnixMilli(1_700_000_000_000)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 var operatorActor = audit.Actor{Name: "operator"}
 
 // fixture is a whole authentication service on a real store.
 type fixture struct {
 	t     *testing.T
-	clock *clock
+	clock *testclock.Clock
 	dir   string
 	dsn   string
 	ring  *keyring.Ring
@@ -62,7 +42,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	dir := t.TempDir()
-	return newFixtureOn(t, dir, "sqlite:"+filepath.Join(dir, "h.db"), newClock())
+	return newFixtureOn(t, dir, "sqlite:"+filepath.Join(dir, "h.db"), testclock.New(time.UnixMilli(1_700_000_000_000)))
 }
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -74,11 +54,11 @@ func onBoth(t *testing.T, test func(t *testing.T, f *fixture)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, newFixture(t)) })
 	t.Run("postgres", func(t *testing.T) {
-		test(t, newFixtureOn(t, t.TempDir(), pgtest.Database(t), &clock{t: time.Now().Truncate(time.Millisecond)}))
+		test(t, newFixtureOn(t, t.TempDir(), pgtest.Database(t), testclock.New(time.Now().Truncate(time.Millisecond))))
 	})
 }
 
-func newFixtureOn(t *testing.T, dir, dsn string, c *clock) *fixture {
+func newFixtureOn(t *testing.T, dir, dsn string, c *testclock.Clock) *fixture {
 	t.Helper()
 	ring, _, err := keyring.Create(keyring.RootKey{1}, rand.Reader)
 	if err != nil {

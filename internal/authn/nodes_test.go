@@ -60,7 +60,7 @@ func TestChallengeOfAnotherNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.clock.advance(wait)
+		f.clock.Advance(wait)
 		_, err = verifier.Verify(t.Context(), d.request(d.code(id2.Challenge, challenge, "")))
 		return err
 	}
@@ -84,7 +84,7 @@ func TestChallengeKeyRotation(t *testing.T) {
 	guard, start := newSharedGuard(), f.clock.Now()
 	old := []ChallengeKey{challengeKeyAt(1, start)}
 	slow, quick := f.node(guard, 0, old), f.node(guard, 0, old)
-	f.clock.advance(time.Hour)
+	f.clock.Advance(time.Hour)
 	both := []ChallengeKey{challengeKeyAt(2, f.clock.Now()), old[0]}
 	quick.SetChallengeKeys(both) // the other node has not heard of it yet
 	ask := func(issuer *Service) string {
@@ -100,14 +100,14 @@ func TestChallengeKeyRotation(t *testing.T) {
 		return err
 	}
 	wants(t, "issued by the node that knows the new key", verify(slow, ask(quick)), id2.CodeOK)
-	f.clock.advance(settle)
+	f.clock.Advance(settle)
 	early := ask(slow)
 	wants(t, "the new key at a node that never heard of it", verify(slow, ask(quick)), id2.CodeChallenge)
 	slow.SetChallengeKeys(both)
 	wants(t, "the new key everywhere", verify(slow, ask(quick)), id2.CodeOK)
-	f.clock.advance(5*time.Minute - time.Second)
+	f.clock.Advance(5*time.Minute - time.Second)
 	wants(t, "the old key's last challenges", verify(quick, early), id2.CodeOK)
 	slow.SetChallengeKeys(old)
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	wants(t, "the old key when it has been replaced", verify(quick, ask(slow)), id2.CodeChallenge)
 }

@@ -84,19 +84,7 @@ func (n *notes) add(key noteKey, e audit.Event) {
 	n.pending = append(n.pending, e)
 }
 
-func (n *notes) run(ctx context.Context) {
-	ticker := time.NewTicker(noteEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			n.flush(ctx)
-		case <-ctx.Done():
-			n.flush(context.WithoutCancel(ctx))
-			return
-		}
-	}
-}
+func (n *notes) run(ctx context.Context) { behind(ctx, noteEvery, n.flush) }
 
 func (n *notes) flush(ctx context.Context) {
 	n.mu.Lock()

@@ -59,15 +59,19 @@ func (u *usage) add(asset registry.ID, at registry.Instant) {
 	s.pending[asset] = n
 }
 
-func (u *usage) run(ctx context.Context) {
-	ticker := time.NewTicker(flushEvery)
+func (u *usage) run(ctx context.Context) { behind(ctx, flushEvery, u.flushLogged) }
+
+// behind runs flush every so often, and once more when ctx ends: that last time
+// under a context that has not.
+func behind(ctx context.Context, every time.Duration, flush func(context.Context)) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			u.flushLogged(ctx)
+			flush(ctx)
 		case <-ctx.Done():
-			u.flushLogged(context.WithoutCancel(ctx))
+			flush(context.WithoutCancel(ctx))
 			return
 		}
 	}

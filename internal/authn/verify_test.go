@@ -211,7 +211,7 @@ func checkStates(t *testing.T, f *fixture) {
 		if got := d.get().State; got != state {
 			t.Errorf("%s: state %v, want %v", name, got, state)
 		}
-		f.clock.advance(time.Second)
+		f.clock.Advance(time.Second)
 	}
 	by := operatorActor
 	step("new", func(string) error { return nil }, id2.CodeOK, registry.Active)
@@ -289,16 +289,16 @@ func TestTerm(t *testing.T) {
 	d := f.device(p)
 	other := f.product(id2.AES128, nil)
 	wants(t, "first", d.verify(d.timeCode()), id2.CodeOK)
-	f.clock.advance(30*testDay - time.Millisecond)
+	f.clock.Advance(30*testDay - time.Millisecond)
 	wants(t, "last moment", d.verify(d.timeCode()), id2.CodeOK)
-	f.clock.advance(time.Millisecond)
+	f.clock.Advance(time.Millisecond)
 	wants(t, "expired", d.verify(d.timeCode()), id2.CodeExpired)
 	_, err := f.Challenge(t.Context(), f.org, d.id)
 	wants(t, "challenge of an expired device", err, id2.CodeExpired)
 	if used := f.used(p); used != 1 {
 		t.Errorf("%d licences used while expired", used)
 	}
-	f.clock.advance(15 * testDay)
+	f.clock.Advance(15 * testDay)
 	got := d.get()
 	if s := got.StateAt(registry.At(f.clock.Now())); s != registry.Unactivated {
 		t.Errorf("after 15 days: %v", s)
@@ -315,18 +315,18 @@ func TestAutoRenewal(t *testing.T) {
 	p := f.product(id2.AES128, func(s *registry.ProductSpec) { s.TermDays, s.AutoRenew, s.Quota = 10, true, 2 })
 	d := f.device(p)
 	wants(t, "first", d.verify(d.timeCode()), id2.CodeOK)
-	f.clock.advance(11 * testDay)
+	f.clock.Advance(11 * testDay)
 	wants(t, "renewal", d.verify(d.challengeCode()), id2.CodeOK)
 	if until := d.get().LicenceUntil; until != registry.At(f.clock.Now().Add(10*testDay)) || f.used(p) != 2 {
 		t.Errorf("renewed until %v, %d used", until, f.used(p))
 	}
-	f.clock.advance(11 * testDay)
+	f.clock.Advance(11 * testDay)
 	wants(t, "no licence left to renew", d.verify(d.timeCode()), id2.CodeQuota)
 }
 
 func TestDailyLimit(t *testing.T) {
 	f := newFixture(t)
-	f.clock.t = f.clock.t.Truncate(testDay).Add(time.Hour)
+	f.clock.Set(f.clock.Now().Truncate(testDay).Add(time.Hour))
 	p := f.product(id2.AES128, func(s *registry.ProductSpec) { s.DailyLimit = 3 })
 	d := f.device(p)
 	for range 3 {
@@ -340,7 +340,7 @@ func TestDailyLimit(t *testing.T) {
 	}
 	f.restart() // the count of the day survives
 	wants(t, "fourth after a restart", d.verify(d.timeCode()), id2.CodeQuota)
-	f.clock.advance(testDay)
+	f.clock.Advance(testDay)
 	wants(t, "next day", d.verify(d.timeCode()), id2.CodeOK)
 }
 
@@ -362,11 +362,11 @@ func TestChallengeLifetime(t *testing.T) {
 	f := newFixture(t)
 	d := f.device(f.product(id2.AES128, nil))
 	fresh, late := d.challengeCode(), d.challengeCode()
-	f.clock.advance(5*time.Minute - time.Second)
+	f.clock.Advance(5*time.Minute - time.Second)
 	wants(t, "in time", d.verify(fresh), id2.CodeOK)
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	wants(t, "too late", d.verify(late), id2.CodeChallenge)
-	f.clock.advance(-10 * time.Minute) // a clock set back reopens nothing
+	f.clock.Advance(-10 * time.Minute) // a clock set back reopens nothing
 	wants(t, "after the clock was set back", d.verify(fresh), id2.CodeChallenge)
 }
 
@@ -375,9 +375,9 @@ func TestClockForwardThenBack(t *testing.T) {
 	d := f.device(f.product(id2.AES128, nil))
 	code := d.timeCode()
 	wants(t, "first", d.verify(code), id2.CodeOK)
-	f.clock.advance(time.Hour)
+	f.clock.Advance(time.Hour)
 	wants(t, "a code of the wrong hour", d.verify(d.timeCode()), id2.CodeOK)
-	f.clock.advance(-time.Hour)
+	f.clock.Advance(-time.Hour)
 	if err := d.verify(code); err == nil {
 		t.Error("a code was accepted twice after the clock went forward and back")
 	}

@@ -35,7 +35,7 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	w.verifies(w.limited)
 	w.expired = f.device(f.product(f.org, id2.AES128, func(s *registry.ProductSpec) { s.TermDays = 1 }))
 	w.verifies(w.expired)
-	f.clock.advance(24 * time.Hour)
+	f.clock.Advance(24 * time.Hour)
 	w.verifies(w.limited) // its one success of the new day
 	w.verifies(w.device)
 	_, err := f.reg.Suspend(t.Context(), f.org, w.suspended.id, operatorActor)

@@ -26,27 +26,9 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/internal/testclock"
 	"github.com/hallmark-id/hallmark/openapi"
 )
-
-// clock is a clock that only moves when told to. It begins at a full second,
-// the precision of a gateway timestamp.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // lockedBuffer takes log lines of many goroutines.
 type lockedBuffer struct {
@@ -86,7 +68,7 @@ var operatorActor = audit.Actor{Name: "operator"}
 // fixture is a whole server behind the door, on a real store.
 type fixture struct {
 	t       testing.TB
-	clock   *clock
+	clock   *testclock.Clock
 	dir     string
 	random  *lockedRandom
 	store   *store.Store
@@ -117,7 +99,7 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	if change != nil {
 		change(&s)
 	}
-	f := &fixture{t: t, clock: &clock{t: time.Unix(1_700_000_000, 0)}, dir: t.TempDir(), random: newRandom(1)}
+	f := &fixture{t: t, clock: testclock.New(time.Unix(1_700_000_000, 0)), dir: t.TempDir(), random: newRandom(1)}
 	ring, _, err := keyring.Create(keyring.RootKey{1}, f.random)
 	f.must(err)
 	f.store, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + f.database(), Now: f.clock.Now, Random: f.random})

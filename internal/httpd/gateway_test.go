@@ -201,7 +201,7 @@ func TestNonceOutlivesItsTimestamp(t *testing.T) {
 		for step := range 9 {
 			f.do(c).wantGateway(t, fmt.Sprintf("skew %v, step %d", skew, step), openapi.ErrNonceUsed)
 			f.do(unknownDevice()).wantCode(t, "traffic between", 18)
-			f.clock.advance(skew / 4)
+			f.clock.Advance(skew / 4)
 		}
 		f.do(c).wantGateway(t, "at last", openapi.ErrTimestampExpired)
 	}
@@ -394,7 +394,7 @@ func TestThrottling(t *testing.T) {
 	}
 	f.do(bad).wantGateway(t, "one guess too many", openapi.ErrThrottled)
 	f.do(unknownDevice()).wantGateway(t, "the address is blocked", openapi.ErrThrottled)
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	for range 20 {
 		f.do(unknownDevice()).wantCode(t, "work costs nothing", 18)
 	}
@@ -421,7 +421,7 @@ func TestClientRate(t *testing.T) {
 	c := unknownDevice()
 	c.credential = other
 	f.do(c).wantCode(t, "another client", 18)
-	f.clock.advance(500 * time.Millisecond)
+	f.clock.Advance(500 * time.Millisecond)
 	f.do(unknownDevice()).wantCode(t, "later", 18)
 	f.do(unknownDevice()).wantGateway(t, "and above it again", openapi.ErrThrottled)
 }

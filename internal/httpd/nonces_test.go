@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallmark-id/hallmark/internal/testclock"
 	"pgregory.net/rapid"
 )
 
@@ -142,7 +143,7 @@ func TestNonceHasOneFirst(t *testing.T) {
 }
 
 func TestLimiterCountsFailures(t *testing.T) {
-	clock := &clock{t: t0}
+	clock := testclock.New(t0)
 	l := newLimiter(2, 0, clock.Now)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for i := range 20 {
@@ -155,7 +156,7 @@ func TestLimiterCountsFailures(t *testing.T) {
 		t.Errorf("after 20 failures: %v and %v", l.blocked(a), l.blocked(b))
 	}
 	l.failed(a) // goes on failing
-	clock.advance(500 * time.Millisecond)
+	clock.Advance(500 * time.Millisecond)
 	if l.blocked(a) {
 		t.Error("still blocked when time has passed")
 	}
@@ -166,7 +167,7 @@ func TestLimiterCountsFailures(t *testing.T) {
 }
 
 func TestLimiterRates(t *testing.T) {
-	clock := &clock{t: t0}
+	clock := testclock.New(t0)
 	off, slow := newLimiter(0, 0, clock.Now), newLimiter(0.01, 0.5, clock.Now)
 	a := netip.MustParseAddr("192.0.2.1")
 	for range 100_000 {
@@ -179,7 +180,7 @@ func TestLimiterRates(t *testing.T) {
 	if !slow.blocked(a) {
 		t.Error("one failure is all that a small rate allows")
 	}
-	clock.advance(100 * time.Second)
+	clock.Advance(100 * time.Second)
 	if slow.blocked(a) {
 		t.Error("a small rate never recovers")
 	}
@@ -200,13 +201,13 @@ func TestLimiterKeys(t *testing.T) {
 		{"2001:db8::1", "2001:db8:0:1::1", false},
 		{"fe80::1%eth0", "fe80::2%eth1", true},
 	} {
-		l := newLimiter(0.1, 0, (&clock{t: t0}).Now)
+		l := newLimiter(0.1, 0, testclock.New(t0).Now)
 		l.failed(netip.MustParseAddr(c.one))
 		if got := l.blocked(netip.MustParseAddr(c.other)); got != c.same {
 			t.Errorf("%s and %s: counted as one %v", c.one, c.other, got)
 		}
 	}
-	l := newLimiter(0.1, 0, (&clock{t: t0}).Now)
+	l := newLimiter(0.1, 0, testclock.New(t0).Now)
 	l.failed(netip.Addr{}) // an address that cannot be told is one too
 	if !l.blocked(netip.Addr{}) {
 		t.Error("the unknown address is not counted")
@@ -214,7 +215,7 @@ func TestLimiterKeys(t *testing.T) {
 }
 
 func TestLimiterMemory(t *testing.T) {
-	l := newLimiter(1, 0, (&clock{t: t0}).Now)
+	l := newLimiter(1, 0, testclock.New(t0).Now)
 	var b [16]byte
 	b[0] = 0x20
 	for i := range 2*maxLimited + 1 {

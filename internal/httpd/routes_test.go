@@ -15,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/testclock"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -26,7 +27,7 @@ func page(name string) http.Handler {
 
 func TestRoutes(t *testing.T) {
 	var down error
-	o := Options{Metrics: NewMetrics(prometheus.NewRegistry()), Now: (&clock{t: t0}).Now, Log: slog.New(slog.DiscardHandler),
+	o := Options{Metrics: NewMetrics(prometheus.NewRegistry()), Now: testclock.New(t0).Now, Log: slog.New(slog.DiscardHandler),
 		Ready: func(context.Context) error { return down }}
 	public := New(o)
 	o.Operator, o.MetricsHandler = page("operator"), page("metrics")

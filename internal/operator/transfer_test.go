@@ -137,9 +137,6 @@ var manyDevices = 100_000
 // 100 000 devices go in and come out while the heap stays small. The bound is
 // generous: the file alone has 6.6 MB, and all devices at once would take 30.
 func TestLargeImportAndExportInBoundedMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("moves many devices")
-	}
 	devices := manyDevices
 	s := newServer(t)
 	pk := s.product("lamp", "aes128")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/pgtest"
+	"github.com/hallmark-id/hallmark/internal/testclock"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -119,11 +120,11 @@ func TestChangesReachOtherNodes(t *testing.T) {
 	}
 	defer func() { _ = b.Shutdown(context.Background()) }()
 
-	here := &site{Server: a, dir: cfg.DataDir, clock: &clock{t: time.Now()}}
+	here := &site{Server: a, dir: cfg.DataDir, clock: testclock.New(time.Now())}
 	here.op = operator.NewClient(operator.ClientOptions{URL: a.URL(), Token: readToken(t, cfg.DataDir)})
 	here.equip(t)
 	there := &site{Server: b, dir: other.DataDir, clock: here.clock, access: here.access, product: here.product, key: here.key, id: here.id}
-	tick := func() { here.clock.set(here.clock.Now().Add(time.Millisecond)) } // another timestamp for each code
+	tick := func() { here.clock.Set(here.clock.Now().Add(time.Millisecond)) } // another timestamp for each code
 	there.wants(t, "verified by the other node", there.verify(t, there.timeCode(t)), 200)
 	tick()
 	if _, err := here.op.ChangeDevice(t.Context(), here.id, "suspend"); err != nil {

@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,32 +25,15 @@ import (
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/internal/testclock"
 	"github.com/hallmark-id/hallmark/openapi"
 )
-
-// clock is a clock that only moves when told to.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = t
-}
 
 // site is a server on a directory, with an operator and a back end.
 type site struct {
 	*Server
 	dir     string
-	clock   *clock
+	clock   *testclock.Clock
 	op      *operator.Client
 	access  operator.CreatedClient
 	product string
@@ -59,11 +41,11 @@ type site struct {
 	id      string
 }
 
-func config(dir string, c *clock) Config {
+func config(dir string, c *testclock.Clock) Config {
 	return Config{DataDir: dir, Listen: "127.0.0.1:0", Now: c.Now}
 }
 
-func startSite(t *testing.T, dir string, c *clock) *site {
+func startSite(t *testing.T, dir string, c *testclock.Clock) *site {
 	t.Helper()
 	s, err := Start(t.Context(), config(dir, c))
 	if err != nil {
@@ -87,7 +69,7 @@ func readToken(t *testing.T, dir string) string {
 // newSite starts a server on a new directory, with one AES device.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	st := startSite(t, t.TempDir(), &clock{t: time.UnixMilli(1_700_000_000_000)})
+	st := startSite(t, t.TempDir(), testclock.New(time.UnixMilli(1_700_000_000_000)))
 	st.equip(t)
 	return st
 }
@@ -207,7 +189,7 @@ func TestTheDocumentsOwnExample(t *testing.T) {
 		if _, err := fmt.Sscan(v.Value, &ms); err != nil {
 			t.Fatal(err)
 		}
-		st := startSite(t, t.TempDir(), &clock{t: time.UnixMilli(ms).Add(3 * time.Second)})
+		st := startSite(t, t.TempDir(), testclock.New(time.UnixMilli(ms).Add(3*time.Second)))
 		st.equip(t)
 		p, err := st.op.CreateProduct(t.Context(), operator.ProductSpec{Name: "2017", Algorithm: "rsa1024", Hashes: []string{"md5"}})
 		if err != nil {
@@ -233,7 +215,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	st.stop(t)
 	again := st.moved(t, st.dir)
 	st.wants(t, "replayed after a restart", again.verify(t, code), 34)
-	again.clock.set(again.clock.Now().Add(time.Second))
+	again.clock.Set(again.clock.Now().Add(time.Second))
 	st.wants(t, "a new code after a restart", again.verify(t, again.timeCode(t)), 200)
 	d, err := again.op.Device(t.Context(), st.id)
 	if err != nil || d.State != "active" || d.AuthCount != 1 {
@@ -282,13 +264,13 @@ func TestCopiesAndBackupsReopenNoReplay(t *testing.T) {
 			copied := t.TempDir()
 			copyDir(t, st.dir, copied, leaveOut)
 			original := st.moved(t, st.dir)
-			original.clock.set(original.clock.Now().Add(time.Minute))
+			original.clock.Set(original.clock.Now().Add(time.Minute))
 			code := original.timeCode(t)
 			st.wants(t, "accepted by the original after the copy", original.verify(t, code), 200)
 			original.stop(t)
 			other := st.moved(t, copied)
 			st.wants(t, "replayed to the copy", other.verify(t, code), 33)
-			other.clock.set(other.clock.Now().Add(11 * time.Minute))
+			other.clock.Set(other.clock.Now().Add(11 * time.Minute))
 			st.wants(t, "a later code", other.verify(t, other.timeCode(t)), 200)
 		})
 	}
@@ -432,7 +414,7 @@ func TestHealthMetricsAndToken(t *testing.T) {
 }
 
 func TestAdminListenerTakesOperatorsAway(t *testing.T) {
-	c := &clock{t: time.UnixMilli(1_700_000_000_000)}
+	c := testclock.New(time.UnixMilli(1_700_000_000_000))
 	cfg := config(t.TempDir(), c)
 	cfg.AdminListen = "127.0.0.1:0"
 	s, err := Start(t.Context(), cfg)
@@ -454,7 +436,7 @@ func TestAdminListenerTakesOperatorsAway(t *testing.T) {
 
 func TestFilesInTheDataDirectory(t *testing.T) {
 	dir := t.TempDir()
-	cfg := config(dir, &clock{t: time.UnixMilli(1_700_000_000_000)})
+	cfg := config(dir, testclock.New(time.UnixMilli(1_700_000_000_000)))
 	cfg.ReadyFile = filepath.Join(t.TempDir(), "ready")
 	s, err := Start(t.Context(), cfg)
 	if err != nil {

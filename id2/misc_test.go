@@ -85,42 +85,58 @@ func TestCodes(t *testing.T) {
 
 func TestDeriveLimits(t *testing.T) {
 	key, _ := NewSymmetricKey(AES128, make([]byte, 16))
-	tdes, _ := NewSymmetricKey(TDES112, make([]byte, 16))
+	tdesKey, _ := NewSymmetricKey(TDES112, make([]byte, 16))
 	private := testKeys()[P256]
-	p256 := private.Public()
+	public := private.Public()
+	aes, tdes, p256 := key.Deriver(benchID), tdesKey.Deriver(benchID), public.Deriver(benchID)
 	long := strings.Repeat("s", MaxSeedLength)
 	for name, c := range map[string]struct{ got, want error }{
-		"no seed":            {second(key.Secret("")), ErrDerive},
-		"longest seed":       {second(key.Secret(long)), nil},
-		"seed of 129":        {second(key.Secret(long + "s")), ErrDerive},
+		"no seed":            {second(aes.Secret("")), ErrDerive},
+		"longest seed":       {second(aes.Secret(long)), nil},
+		"seed of 129":        {second(aes.Secret(long + "s")), ErrDeriveExcess},
 		"secret of P-256":    {second(p256.Secret("s")), ErrAlgorithm},
-		"empty seed derives": {second(key.DeriveKey(benchID, "", 32)), nil},
-		"derive seed of 129": {second(key.DeriveKey(benchID, long+"s", 32)), ErrDerive},
-		"derive 0":           {second(key.DeriveKey(benchID, "s", 0)), ErrDerive},
-		"derive 33":          {second(key.DeriveKey(benchID, "s", 33)), ErrDerive},
-		"derive of P-256":    {second(p256.DeriveKey(benchID, "s", 1)), ErrAlgorithm},
-		"encrypt":            {second(key.EncryptBySeed(benchID, "s", make([]byte, 1024))), nil},
-		"encrypt nothing":    {second(key.EncryptBySeed(benchID, "s", nil)), ErrDerive},
-		"encrypt 1025":       {second(key.EncryptBySeed(benchID, "s", make([]byte, 1025))), ErrDerive},
-		"encrypt, long seed": {second(key.EncryptBySeed(benchID, long+"s", []byte("x"))), ErrDerive},
-		"encrypt with 3DES":  {second(tdes.EncryptBySeed(benchID, "s", []byte("x"))), ErrAlgorithm},
-		"TOTP":               {second(key.TOTP(benchID, 0, 1800, 16, 99)), nil},
-		"TOTP before 1970":   {second(key.TOTP(benchID, -1, 180, 6, 0)), ErrDerive},
-		"TOTP step 179":      {second(key.TOTP(benchID, 0, 179, 6, 0)), ErrDerive},
-		"TOTP step 1801":     {second(key.TOTP(benchID, 0, 1801, 6, 0)), ErrDerive},
-		"TOTP length 5":      {second(key.TOTP(benchID, 0, 180, 5, 0)), ErrDerive},
-		"TOTP length 17":     {second(key.TOTP(benchID, 0, 180, 17, 0)), ErrDerive},
-		"TOTP index 100":     {second(key.TOTP(benchID, 0, 180, 6, 100)), ErrDerive},
-		"TOTP of P-256":      {second(p256.TOTP(benchID, 0, 180, 6, 0)), ErrAlgorithm},
+		"empty seed derives": {second(aes.Key("", 32)), nil},
+		"derive seed of 129": {second(aes.Key(long+"s", 32)), ErrDeriveExcess},
+		"derive 0":           {second(aes.Key("s", 0)), ErrDerive},
+		"derive 33":          {second(aes.Key("s", 33)), ErrDerive},
+		"derive of P-256":    {second(p256.Key("s", 1)), ErrAlgorithm},
+		"encrypt":            {second(aes.Encrypt("s", make([]byte, 1024))), nil},
+		"encrypt, no seed":   {second(aes.Encrypt("", make([]byte, 1))), nil},
+		"encrypt nothing":    {second(aes.Encrypt("s", nil)), ErrDerive},
+		"encrypt 1025":       {second(aes.Encrypt("s", make([]byte, 1025))), ErrDeriveExcess},
+		"encrypt, long seed": {second(aes.Encrypt(long+"s", []byte("x"))), ErrDeriveExcess},
+		"encrypt with 3DES":  {second(tdes.Encrypt("s", []byte("x"))), ErrAlgorithm},
+		"TOTP":               {second(aes.TOTP(1, 1800, 16, 99)), nil},
+		"TOTP in 1970":       {second(aes.TOTP(0, 1800, 16, 99)), ErrDerive},
+		"TOTP before 1970":   {second(aes.TOTP(-1, 180, 6, 0)), ErrDerive},
+		"TOTP step 179":      {second(aes.TOTP(1, 179, 6, 0)), ErrDerive},
+		"TOTP step 1801":     {second(aes.TOTP(1, 1801, 6, 0)), ErrDerive},
+		"TOTP length 5":      {second(aes.TOTP(1, 180, 5, 0)), ErrDerive},
+		"TOTP length 17":     {second(aes.TOTP(1, 180, 17, 0)), ErrDerive},
+		"TOTP index 100":     {second(aes.TOTP(1, 180, 6, 100)), ErrDerive},
+		"TOTP of P-256":      {second(p256.TOTP(1, 180, 6, 0)), ErrAlgorithm},
+		"index of 5":         {second(TOTPIndex("12345")), ErrDerive},
+		"index of 17":        {second(TOTPIndex(strings.Repeat("1", 17))), ErrDerive},
+		"index of letters":   {second(TOTPIndex("1234x6")), ErrDerive},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
+}
+
+func TestTOTPIndex(t *testing.T) {
+	key, _ := NewSymmetricKey(AES128, make([]byte, 16))
+	d := key.Deriver(benchID)
 	for length := 6; length <= 16; length++ {
-		code, err := key.TOTP(benchID, 1512022279, 180, length, 7)
-		if err != nil || len(code) != length || strings.Trim(code, "0123456789") != "" {
-			t.Errorf("length %d: %q, %v", length, code, err)
+		for index := range 100 {
+			code, err := d.TOTP(1512022279, 0, length, index)
+			if err != nil || len(code) != length {
+				t.Fatalf("length %d: %q, %v", length, code, err)
+			}
+			if got, err := TOTPIndex(code); err != nil || got != index {
+				t.Errorf("index in %s: %d, %v; want %d", code, got, err, index)
+			}
 		}
 	}
 }

@@ -22,10 +22,12 @@ const (
 	maxTokenLength = 256
 )
 
-// Errors of one-time provisioning. They leave open which rule was broken, as
-// those of authentication codes do.
+// Errors of one-time provisioning. Those of what comes over the wire leave open
+// which rule was broken, as those of authentication codes do.
 var (
 	ErrToken         = errors.New("id2: malformed provisioning token")
+	ErrTokenLength   = fmt.Errorf("%w: it has 32 to 256 characters", ErrToken)
+	ErrTokenUse      = fmt.Errorf("%w: unknown use type or key type", ErrToken)
 	ErrOTPAuthCode   = errors.New("id2: OTP authentication code refused")
 	ErrFingerprint   = errors.New("id2: a fingerprint has 1 to 128 bytes")
 	ErrProvisionData = errors.New("id2: provision data refused")
@@ -99,14 +101,18 @@ type Token struct {
 // ParseToken reads a token: 'i' or 'x'; use type 1, whose key is 16 characters
 // of the text, or 2, whose key is in base64; the digit of a key type; the key.
 // Clients before 3.0.0 want exactly 32 characters, later ones at least as many,
-// of which the rest is passed over. The error is [ErrToken].
+// of which the rest is passed over. The error wraps [ErrToken]: [ErrTokenLength]
+// and [ErrTokenUse] are what the client has numbers of their own for.
 func ParseToken(text string) (Token, error) {
-	if len(text) < TokenLength || len(text) > maxTokenLength || text[0] != 'i' && text[0] != 'x' {
+	if len(text) < TokenLength || len(text) > maxTokenLength {
+		return Token{}, ErrTokenLength
+	}
+	if text[0] != 'i' && text[0] != 'x' {
 		return Token{}, ErrToken
 	}
 	t := Token{KeyType: OTPKeyType(text[2] - '0')}
 	if t.KeyType == 0 || t.KeyType > 9 {
-		return Token{}, ErrToken
+		return Token{}, ErrTokenUse
 	}
 	switch text[1] {
 	case '1':
@@ -118,8 +124,9 @@ func ParseToken(text string) (Token, error) {
 			copy(t.key[:], key)
 			return t, nil
 		}
+		return Token{}, ErrToken
 	}
-	return Token{}, ErrToken
+	return Token{}, ErrTokenUse
 }
 
 // KeyHash returns the SHA-256 of the token's key, by which an OTP

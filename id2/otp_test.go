@@ -164,23 +164,23 @@ func TestOTPKeyTypes(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	for text, good := range map[string]bool{
-		"i11ABCDEFGHabcdefgh0123456789ABC":  true,
-		"x11ABCDEFGHabcdefgh0123456789ABC":  true,
-		"i11ABCDEFGHabcdefgh0123456789ABCD": true,
-		"i2100000EBESExQVFhcYGRobHB0eHw==":  true,
-		"":                                  false,
-		"i11ABCDEFGHabcdefgh0123456789AB":   false,
-		"q11ABCDEFGHabcdefgh0123456789ABC":  false,
-		"i31ABCDEFGHabcdefgh0123456789ABC":  false,
-		"i10ABCDEFGHabcdefgh0123456789ABC":  false,
-		"i1:ABCDEFGHabcdefgh0123456789ABC":  false,
-		"i2100000EBESExQVFhcYGRobHB0eH===":  false,
-		"i2100000EBESExQVFhcYGRobHB0eHx4f":  false,
-		"i11" + strings.Repeat("A", 400):    false,
+	for text, want := range map[string]error{
+		"i11ABCDEFGHabcdefgh0123456789ABC":  nil,
+		"x11ABCDEFGHabcdefgh0123456789ABC":  nil,
+		"i11ABCDEFGHabcdefgh0123456789ABCD": nil,
+		"i2100000EBESExQVFhcYGRobHB0eHw==":  nil,
+		"":                                  ErrTokenLength,
+		"i11ABCDEFGHabcdefgh0123456789AB":   ErrTokenLength,
+		"q11ABCDEFGHabcdefgh0123456789ABC":  ErrToken,
+		"i31ABCDEFGHabcdefgh0123456789ABC":  ErrTokenUse,
+		"i10ABCDEFGHabcdefgh0123456789ABC":  ErrTokenUse,
+		"i1:ABCDEFGHabcdefgh0123456789ABC":  ErrTokenUse,
+		"i2100000EBESExQVFhcYGRobHB0eH===":  ErrToken,
+		"i2100000EBESExQVFhcYGRobHB0eHx4f":  ErrToken,
+		"i11" + strings.Repeat("A", 400):    ErrTokenLength,
 	} {
-		if _, err := ParseToken(text); (err == nil) != good || err != nil && !errors.Is(err, ErrToken) {
-			t.Errorf("%.40q: %v", text, err)
+		if _, err := ParseToken(text); err != want || err != nil && !errors.Is(err, ErrToken) {
+			t.Errorf("%.40q: %v, want %v", text, err, want)
 		}
 	}
 }

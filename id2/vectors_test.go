@@ -314,24 +314,28 @@ func TestDerivedVectors(t *testing.T) {
 	for i, v := range loadVectors().Derived {
 		t.Run(fmt.Sprint(i, "/", v.KeyType, "/", v.Seed), func(t *testing.T) {
 			key := v.public(t)
-			if got, err := key.Secret(v.Seed); err != nil || got != v.Secret {
+			d := key.Deriver(v.ID)
+			if got, err := d.Secret(v.Seed); err != nil || got != v.Secret {
 				t.Errorf("Secret = %s, %v, want %s", got, err, v.Secret)
 			}
 			for want, n := range map[string]int{v.Derive16: 16, v.Derive32: 32} {
-				if got, err := key.DeriveKey(v.ID, v.Seed, n); err != nil || hex.EncodeToString(got) != want {
-					t.Errorf("DeriveKey(%d) = %x, %v, want %s", n, got, err, want)
+				if got, err := d.Key(v.Seed, n); err != nil || hex.EncodeToString(got) != want {
+					t.Errorf("Key(%d) = %x, %v, want %s", n, got, err, want)
 				}
 			}
 			for _, e := range v.Encrypt {
-				got, err := key.EncryptBySeed(v.ID, v.Seed, unhex(t, e.PlainHex))
+				got, err := d.Encrypt(v.Seed, unhex(t, e.PlainHex))
 				if err != nil || base64.StdEncoding.EncodeToString(got) != e.CipherB64 {
-					t.Errorf("EncryptBySeed = %x, %v, want %s", got, err, e.CipherB64)
+					t.Errorf("Encrypt = %x, %v, want %s", got, err, e.CipherB64)
 				}
 			}
 			for _, c := range v.TOTP {
-				got, err := key.TOTP(v.ID, c.TS, c.Step, c.Len, c.Index)
+				got, err := d.TOTP(c.TS, c.Step, c.Len, c.Index)
 				if (c.Ret == 0) != (err == nil) || got != c.Out {
 					t.Errorf("TOTP(%+v) = %s, %v", c, got, err)
+				}
+				if index, err := TOTPIndex(c.Out); err != nil || index != c.Index {
+					t.Errorf("TOTPIndex(%s) = %d, %v, want %d", c.Out, index, err, c.Index)
 				}
 			}
 		})

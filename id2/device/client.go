@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/hallmark-id/hallmark/id2"
 )
@@ -20,6 +21,8 @@ type Carrier interface {
 	// ID returns the id as it is stored: up to 48 characters, where a chip
 	// may hold fewer than 24 raw bytes (id2 §5).
 	ID() (string, error)
+	// Algorithm returns the algorithm of the key.
+	Algorithm() (id2.Algorithm, error)
 	// Hash returns the digest that this device's codes are made with.
 	Hash() (id2.Hash, error)
 	// Sign returns S(key, msg) of id2 §2.1.
@@ -37,12 +40,15 @@ type Carrier interface {
 type Client struct {
 	carrier Carrier
 	rand    io.Reader
+
+	mu  sync.Mutex
+	otp *id2.OTPRequest // guarded by mu; the last one, until its answer was loaded
 }
 
 // NewClient returns a client for the identity in carrier. rand is a secure
-// source for device randoms and challenges, in general [crypto/rand.Reader].
+// source for device randoms, challenges and session keys, in general [crypto/rand.Reader].
 func NewClient(carrier Carrier, rand io.Reader) *Client {
-	return &Client{carrier, rand}
+	return &Client{carrier: carrier, rand: rand}
 }
 
 // ID returns the device's id. Of fewer than 24 stored bytes it is the

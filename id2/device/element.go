@@ -69,6 +69,9 @@ func (s *SecureElement) ID() (string, error) {
 	return s.id, nil
 }
 
+// Algorithm implements [Carrier].
+func (s *SecureElement) Algorithm() (id2.Algorithm, error) { return s.algorithm, nil }
+
 // Hash implements [Carrier]: the digest that goes with the algorithm.
 func (s *SecureElement) Hash() (id2.Hash, error) { return s.algorithm.NativeHash(), nil }
 

@@ -64,18 +64,32 @@ func Number(err error) int {
 	return int(ErrGeneric)
 }
 
+// protocolNumbers are the errors of package id2 that have a number of the vendor's
+// other than [ErrGeneric].
+var protocolNumbers = []struct {
+	err    error
+	number Error
+}{
+	{id2.ErrCiphertextLength, ErrBadParameters},
+	{id2.ErrCiphertextLong, ErrExcessData},
+	{id2.ErrDerive, ErrBadParameters},
+	{id2.ErrDeriveExcess, ErrExcessData},
+	{id2.ErrTokenLength, ErrBadParameters},
+	{id2.ErrTokenUse, ErrNotSupported},
+	{id2.ErrAlgorithm, ErrNotSupported},
+}
+
 // fromProtocol gives errors of package id2 the number that the vendor's client
 // has for them. Errors that have a number already stay as they are.
 func fromProtocol(err error) error {
 	var e Error
-	number := ErrGeneric
-	switch {
-	case err == nil || errors.As(err, &e):
+	if err == nil || errors.As(err, &e) {
 		return err
-	case errors.Is(err, id2.ErrCiphertextLength):
-		number = ErrBadParameters
-	case errors.Is(err, id2.ErrCiphertextLong):
-		number = ErrExcessData
 	}
-	return fmt.Errorf("%w: %w", number, err)
+	for _, known := range protocolNumbers {
+		if errors.Is(err, known.err) {
+			return fmt.Errorf("%w: %w", known.number, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrGeneric, err)
 }

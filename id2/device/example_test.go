@@ -100,3 +100,95 @@ func ExampleClient_VerifyServerCode() {
 	// <nil>
 	// -1
 }
+
+// A new device gets its identity by one-time token. The code and the answer pass
+// through the service provider's back end, which calls OtpGetId2; here the server
+// is played by the same functions that it uses.
+func ExampleClient_LoadOTPData() {
+	const productSecret = "i11ABCDEFGHabcdefgh0123456789ABC"
+	carrier := device.NewMemory(rand.Reader) // in earnest: a File
+	client := device.NewClient(carrier, rand.Reader)
+	defer client.Close()
+	code, err := client.OTPAuthCode(productSecret, []byte("00:16:3e:00:00:01"))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	provisionData := answerOTP(productSecret, code)
+
+	if err := client.LoadOTPData(provisionData); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.ID())
+	fmt.Println(device.Number(client.LoadOTPData(provisionData))) // an answer serves once
+	// Output:
+	// 00A1B2C3D4E5F60718293A00 <nil>
+	// -1
+}
+
+// answerOTP is what a server does.
+func answerOTP(productSecret string, code []byte) []byte {
+	token, err := id2.ParseToken(productSecret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	parsed, err := id2.ParseOTPAuthCode(code)
+	if err != nil {
+		log.Fatal(err)
+	}
+	request, err := parsed.Open(token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := id2.GeneratePrivateKey(rand.Reader, request.KeyType.Algorithm())
+	if err != nil {
+		log.Fatal(err)
+	}
+	public := key.Public() // symmetric: the same key
+	data, err := request.ProvisionData("00A1B2C3D4E5F60718293A00", &public)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return data
+}
+
+// Device and server derive the same password for the same minutes.
+func ExampleClient_TOTP() {
+	raw, _ := hex.DecodeString("6162636465666768696a6b6c6d6e6f70")
+	key, err := id2.NewPrivateKey(id2.SM4, raw)
+	if err != nil {
+		log.Fatal(err)
+	}
+	const id = "6162636465666768696A6B6C"
+	carrier := device.NewMemory(rand.Reader)
+	if err := carrier.Set(device.Identity{ID: id, Hash: id2.SM3, Key: key}); err != nil {
+		log.Fatal(err)
+	}
+	client := device.NewClient(carrier, rand.Reader)
+	password, err := client.TOTP(1512022279, 180, 8, 7) // in earnest: time.Now().Unix()
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	server := key.Public()
+	want, err := server.Deriver(id).TOTP(1512022279, 180, 8, 7)
+	fmt.Println(password, password == want, err)
+	// Output: 69948739 true <nil>
+}
+
+// A key of the application's own, which the chip or file with the ID² key yields
+// again at any time, and which never has to be stored.
+func ExampleClient_DeriveKey() {
+	key, err := id2.NewPrivateKey(id2.AES128, []byte("!\"#$%&'()*+,-./0"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	carrier := device.NewMemory(rand.Reader)
+	if err := carrier.Set(device.Identity{ID: "2122232425262728292A2B2C", Hash: id2.SHA256, Key: key}); err != nil {
+		log.Fatal(err)
+	}
+	client := device.NewClient(carrier, rand.Reader)
+	derived, err := client.DeriveKey("a", 16)
+	fmt.Printf("%x %v\n", derived, err)
+	// Output: 842648a6cafd21995b775326806106be <nil>
+}

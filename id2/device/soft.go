@@ -64,6 +64,15 @@ func (s *soft) ID() (string, error) {
 	return identity.ID, nil
 }
 
+// Algorithm implements [Carrier].
+func (s *soft) Algorithm() (id2.Algorithm, error) {
+	identity, err := s.get()
+	if err != nil {
+		return 0, err
+	}
+	return identity.Key.Algorithm(), nil
+}
+
 // Hash implements [Carrier].
 func (s *soft) Hash() (id2.Hash, error) {
 	identity, err := s.get()

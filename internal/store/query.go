@@ -27,3 +27,5 @@ func (q *query) and(condition string, value any) {
 func (q *query) text() string { return q.b.String() }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func itoa64(n int64) string { return strconv.FormatInt(n, 10) }

@@ -56,12 +56,15 @@ type ProductCreateCmd struct {
 	AutoRenew        bool     `help:"Let an expired device take a new licence by itself."`
 	DailyLimit       limit    `default:"unlimited" placeholder:"N" help:"Successful authentications per device and UTC day."`
 	DataEncoding     string   `enum:"text,hex" default:"text" placeholder:"text|hex" help:"How Data parameters are read."`
+	ProductKey       string   `placeholder:"PK" help:"Keep the ProductKey (产品标识) that back ends send already; a new one if not given."`
+	SecretFile       string   `placeholder:"FILE|-" help:"Keep the ProductSecret (产品密钥) that is in firmware already; with --otp. - for standard input."`
 }
 
 // Help implements kong.HelpProvider.
 func (ProductCreateCmd) Help() string {
-	return "Prints the ProductKey (产品标识) and ProductSecret (产品密钥). The secret is not shown again.\n\nExample:\n\n" +
-		"    hallmark --data ./data product create --name lamp --algorithm aes128 --quota 10000 --term 365"
+	return "Prints the ProductKey (产品标识) and ProductSecret (产品密钥). The secret is not shown again.\n\nExamples:\n\n" +
+		"    hallmark --data ./data product create --name lamp --algorithm aes128 --quota 10000 --term 365\n" +
+		"    hallmark --data ./data product create --name lamp --algorithm aes128 --otp --product-key a1Xy3ZpQ9rS --secret-file lamp.secret"
 }
 
 // Validate refuses what no server would take, as wrong use.
@@ -75,6 +78,9 @@ func (cmd *ProductCreateCmd) Validate() error {
 	}
 	if cmd.AllowReprovision && !cmd.OTP {
 		return fmt.Errorf("--allow-reprovision needs --otp")
+	}
+	if cmd.SecretFile != "" && !cmd.OTP {
+		return fmt.Errorf("--secret-file needs --otp: the secret is the token of one-time provisioning")
 	}
 	return checkHashes(a, cmd.Hash)
 }
@@ -96,10 +102,17 @@ func (cmd *ProductCreateCmd) Run(ctx context.Context, e *Env) error {
 	}
 	spec := operator.ProductSpec{Name: cmd.Name, Algorithm: cmd.Algorithm, TermDays: cmd.Term.days(), AutoRenew: cmd.AutoRenew, OTP: cmd.OTP,
 		Hashes: cmd.Hash, DailyLimit: cmd.DailyLimit.days(), DataEncoding: cmd.DataEncoding, TwoWayAuth: cmd.TwoWayAuth,
-		AllowReprovision: cmd.AllowReprovision}
+		AllowReprovision: cmd.AllowReprovision, ProductKey: cmd.ProductKey}
 	if cmd.Quota != unlimited {
 		quota := int64(cmd.Quota)
 		spec.Quota = &quota
+	}
+	if cmd.SecretFile != "" {
+		text, err := e.readKey(cmd.SecretFile)
+		if err != nil {
+			return err
+		}
+		spec.ProductSecret = strings.TrimSpace(text)
 	}
 	p, err := c.CreateProduct(ctx, spec)
 	if err != nil {

@@ -51,7 +51,7 @@ var kinds = []kind{
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON as application/json, and a device import as text/csv"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "only devices:import takes bodies of any length"},
 	{registry.ErrNotFound, http.StatusNotFound, "not_found", "check the spelling; what another organisation owns is found only when that is named (--org)"},
-	{registry.ErrExists, http.StatusConflict, "already_exists", "choose another name"},
+	{registry.ErrExists, http.StatusConflict, "already_exists", "use the one that is there, or choose another"},
 	{registry.ErrConflict, http.StatusConflict, "conflict", "try again"},
 	{registry.ErrForbidden, http.StatusConflict, "wrong_state", ""},
 	{registry.ErrQuota, http.StatusConflict, "quota_used_up", ""},

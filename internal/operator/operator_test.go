@@ -76,6 +76,25 @@ func TestProductLife(t *testing.T) {
 	}
 }
 
+// A product may keep the ProductKey and the ProductSecret that are in the field.
+func TestProductKeepsItsNames(t *testing.T) {
+	s := newServer(t)
+	const body = `{"name":"lamp","algorithm":"aes128","otp":true,"product_key":"a1BwAGVabcd","product_secret":"i11ABCDEFGHabcdefgh0123456789ABC"}`
+	var made operator.CreatedProduct
+	s.into(s.post("/api/v1/products", body), http.StatusCreated, &made)
+	if made.ProductKey != "a1BwAGVabcd" || made.ProductSecret != "i11ABCDEFGHabcdefgh0123456789ABC" {
+		t.Errorf("made %+v", made)
+	}
+	s.refused(s.post("/api/v1/products", body), http.StatusConflict, "already_exists", "the ProductKey a1BwAGVabcd")
+	s.refused(s.post("/api/v1/products", strings.Replace(body, "a1BwAGVabcd", "a1another", 1)), http.StatusConflict, "already_exists", "this token's key, a1BwAGVabcd")
+	s.into(s.post("/api/v1/orgs", `{"name":"stranger"}`), http.StatusCreated, &operator.Org{})
+	elsewhere := s.post("/api/v1/products?org=stranger", strings.Replace(body, "a1BwAGVabcd", "a1another", 1))
+	s.refused(elsewhere, http.StatusConflict, "already_exists", "this token's key already exists")
+	if strings.Contains(string(elsewhere.body), "a1BwAGVabcd") || strings.Contains(s.log.String(), "ABCDEFGHabcdefgh") {
+		t.Errorf("told to a stranger: %s; logged: %s", elsewhere.body, s.log)
+	}
+}
+
 func TestProductServerKey(t *testing.T) {
 	s := newServer(t)
 	var p operator.CreatedProduct

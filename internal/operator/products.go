@@ -60,6 +60,10 @@ type ProductSpec struct {
 	TwoWayAuth   bool     `json:"two_way_auth,omitempty"`
 	// AllowReprovision needs OTP.
 	AllowReprovision bool `json:"allow_reprovision,omitempty"`
+	// ProductKey and ProductSecret are those that back ends and firmware have
+	// already; "" makes new ones. ProductSecret needs OTP.
+	ProductKey    string `json:"product_key,omitempty"`
+	ProductSecret string `json:"product_secret,omitempty"`
 }
 
 // ProductChange is the body that changes a product; nil leaves a setting as it is.
@@ -105,7 +109,8 @@ func viewProduct(p registry.Product) Product {
 
 func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 	s := registry.ProductSpec{Name: b.Name, Quota: registry.Unlimited, TermDays: b.TermDays, AutoRenew: b.AutoRenew,
-		OTP: b.OTP, DailyLimit: b.DailyLimit, TwoWayAuth: b.TwoWayAuth, AllowReprovision: b.AllowReprovision}
+		OTP: b.OTP, DailyLimit: b.DailyLimit, TwoWayAuth: b.TwoWayAuth, AllowReprovision: b.AllowReprovision,
+		Key: b.ProductKey, Token: b.ProductSecret}
 	var err error
 	if s.Algorithm, err = id2.ParseAlgorithm(b.Algorithm); err != nil {
 		return s, invalid("algorithm: unknown %q; the algorithms are %v", clip(b.Algorithm), id2.Algorithms())

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"sync"
@@ -180,6 +181,30 @@ func TestProvisionRefusals(t *testing.T) {
 		f.must(err)
 		again := f.device(full, fullToken, "uid")
 		again.reprovision("after the quota was raised", id2.CodeOK)
+	})
+}
+
+// Firmware in the field may hold a token of either use type, and of either first
+// letter; the product is made with that very token.
+func TestTokensFromTheField(t *testing.T) {
+	onEach(t, func(f *fixture) {
+		for name, c := range map[string]struct {
+			token     string
+			algorithm id2.Algorithm
+		}{
+			"text":         {"x14ABCDEFGHabcdefgh0123456789ABC", id2.TDES112},
+			"base64, AES":  {"i21abcde" + base64.StdEncoding.EncodeToString([]byte("0123456789abcde\xff")), id2.AES128},
+			"base64, SM4":  {"x29abcde" + base64.StdEncoding.EncodeToString([]byte("\x000123456789abcde")), id2.SM4},
+			"base64, 3DES": {"i25abcde" + base64.StdEncoding.EncodeToString([]byte("fedcba9876543210")), id2.TDES168},
+		} {
+			p, token := f.product(c.algorithm, func(s *registry.ProductSpec) { s.Token = c.token })
+			if f.secrets[token] != c.token {
+				f.t.Errorf("%s: another secret came back: %s", name, f.secrets[token])
+			}
+			d := f.device(p, token, "uid")
+			d.reprovision(name, id2.CodeOK)
+			wants(f.t, name, d.authenticate(), id2.CodeOK)
+		}
 	})
 }
 

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -97,6 +96,9 @@ type ProductSpec struct {
 	TwoWayAuth bool
 	// AllowReprovision needs OTP.
 	AllowReprovision bool
+	// Key is the ProductKey that back ends send already, Token the provisioning
+	// token that is in firmware already; "" makes a new one. Token needs OTP.
+	Key, Token string
 }
 
 const (
@@ -115,7 +117,7 @@ func (r *Registry) CreateProduct(ctx context.Context, org ID, s ProductSpec, by 
 	}
 	event := by.Did("product.create", "product", row.Key, map[string]any{"name": s.Name, "algorithm": s.Algorithm.String(), "quota": s.Quota})
 	if err := r.store.CreateProduct(ctx, row, event.In(int64(org))); err != nil {
-		return Product{}, "", err
+		return Product{}, "", r.explainTaken(ctx, &row, err)
 	}
 	return row.Product, secret, nil
 }
@@ -138,6 +140,9 @@ func (s *ProductSpec) check() error {
 	case s.OTP && otpKeyType(s.Algorithm) == '0':
 		return invalid("one-time provisioning hands out symmetric keys: it does not go with %s", s.Algorithm)
 	}
+	if err := s.checkKept(); err != nil {
+		return err
+	}
 	for _, h := range s.Hashes {
 		if !s.Algorithm.AllowedHash(h) {
 			return invalid("%s devices never use %s", s.Algorithm, h)
@@ -159,12 +164,12 @@ func isText(s string) bool {
 }
 
 func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, error) {
-	suffix, err := randomText(r.random, alphanumeric, 9)
+	key, err := r.productKey(&s)
 	if err != nil {
 		return ProductRow{}, "", err
 	}
 	row := ProductRow{Product: Product{
-		Key: "a1" + suffix, Org: org, Name: s.Name, Algorithm: s.Algorithm,
+		Key: key, Org: org, Name: s.Name, Algorithm: s.Algorithm,
 		Hashes: id2.HashSet(0).With(s.Algorithm.NativeHash()), Quota: s.Quota, TermDays: s.TermDays,
 		AutoRenew: s.AutoRenew, OTP: s.OTP, DailyLimit: s.DailyLimit, HexData: s.HexData,
 		TwoWayAuth: s.TwoWayAuth, AllowReprovision: s.AllowReprovision, Created: At(r.now()),
@@ -172,12 +177,11 @@ func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, err
 	for _, h := range s.Hashes {
 		row.Hashes = row.Hashes.With(h)
 	}
-	secret, err := r.newProductSecret(s)
+	secret, err := r.productSecret(&s)
 	if err != nil {
 		return ProductRow{}, "", err
 	}
-	hash := sha256.Sum256([]byte(secret[3:19]))
-	row.SecretHash = hash[:]
+	row.SecretHash = tokenKeyHash(secret)
 	if row.Secret, err = r.ring.Seal([]byte(secret), productBinding("secret", row.Key)); err != nil {
 		return ProductRow{}, "", err
 	}
@@ -185,29 +189,6 @@ func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, err
 }
 
 func productBinding(column, key string) string { return "products/" + column + "/" + key }
-
-// newProductSecret makes the token of id2 §4.1: letter, use type, OTP key type,
-// 16 characters of key, 13 that no client reads.
-func (r *Registry) newProductSecret(s ProductSpec) (string, error) {
-	body, err := randomText(r.random, alphanumeric, 16)
-	if err != nil {
-		return "", err
-	}
-	tail, err := randomText(r.random, "0123456789ABCDEF", 13)
-	if err != nil {
-		return "", err
-	}
-	return "i1" + string(otpKeyType(s.Algorithm)) + body + tail, nil
-}
-
-// otpKeyType is the key type digit of id2 §4.4, '0' for types without one-time
-// provisioning.
-func otpKeyType(a id2.Algorithm) byte {
-	if kind := id2.OTPKeyTypeOf(a); kind.Provisionable() {
-		return '0' + byte(kind)
-	}
-	return '0'
-}
 
 // addServerKey gives an asymmetric product with two-way authentication its own
 // server key pair.

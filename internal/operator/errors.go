@@ -55,6 +55,7 @@ var kinds = []kind{
 	{registry.ErrConflict, http.StatusConflict, "conflict", "try again"},
 	{registry.ErrForbidden, http.StatusConflict, "wrong_state", ""},
 	{registry.ErrQuota, http.StatusConflict, "quota_used_up", ""},
+	{registry.ErrBusy, http.StatusServiceUnavailable, "busy", "try again in a while"},
 	{registry.ErrDiskFull, http.StatusInsufficientStorage, "disk_full", "make room on the disk of the database"},
 	{registry.ErrReadOnly, http.StatusServiceUnavailable, "read_only", "wait for the failover to end, or give the server the address of the primary"},
 	{context.Canceled, statusClientGone, "cancelled", "the caller went away before the answer"},

@@ -161,6 +161,8 @@ func storeError(err error) error {
 		return refuse(id2.CodeAuthCode, usedAlready)
 	case errors.Is(err, registry.ErrQuota):
 		return refuse(id2.CodeQuota, "the product has no licence left")
+	case errors.Is(err, registry.ErrBusy):
+		return refuse(id2.CodeBusy, "more devices ask than the database can take: try again")
 	case errors.Is(err, registry.ErrUnknown):
 		return refuse(id2.CodeBusy, "whether the device was provisioned is not known, because the database was lost: let it make a new auth code")
 	}

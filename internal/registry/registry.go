@@ -22,6 +22,7 @@ var (
 	ErrQuota     = errors.New("the product has no licence left: raise its quota with hallmark product update --quota")
 	ErrSpent     = errors.New("the provisioning code was used already")
 	ErrUnknown   = errors.New("the connection was lost during a commit, whose outcome is unknown")
+	ErrBusy      = errors.New("more waits to be written than the database can take: nothing was changed")
 	ErrDiskFull  = errors.New("the disk of the database is full: make room there and try again")
 	ErrReadOnly  = errors.New("the database does not take writes: it is read-only, or a replica that is not the primary (yet)")
 	ErrForbidden = errors.New("not allowed in this state")

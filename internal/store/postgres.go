@@ -25,6 +25,7 @@ var postgresEngine = engine{replace: strings.NewReplacer("{id}", "BIGINT PRIMARY
 // Bounds of what a node asks of the database.
 const (
 	postgresConns     = 24
+	postgresWriters   = 12 // transactions under way at once; the other connections are for reads
 	postgresConnect   = 5 * time.Second
 	postgresStatement = 10 * time.Second // the server ends a statement that takes longer
 	postgresWrite     = 30 * time.Second // a transaction with all its tries
@@ -50,7 +51,7 @@ func openPostgres(ctx context.Context, o Options) (*Store, error) {
 	if err := checkPostgres(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{read: db, writer: &transactions{db}, engine: postgresEngine, now: o.Now, random: o.Random, close: db.Close}, nil
+	return &Store{read: db, writer: newTransactions(db), engine: postgresEngine, now: o.Now, random: o.Random, close: db.Close}, nil
 }
 
 func setDefaultParam(params map[string]string, name, value string) {
@@ -87,8 +88,17 @@ func plainError(err error) error {
 }
 
 // transactions is the writer of PostgreSQL: each caller has a transaction of
-// its own.
-type transactions struct{ db *sql.DB }
+// its own. They all may want one row, as when the devices of a product ask for
+// licences: only so many wait for it in the database that reads find a connection
+// and the statement timeout is not spent in the queue; the others wait here.
+type transactions struct {
+	db    *sql.DB
+	slots chan struct{}
+}
+
+func newTransactions(db *sql.DB) *transactions {
+	return &transactions{db, make(chan struct{}, postgresWriters)}
+}
 
 // ErrUnknown says that the connection was lost while a commit was under way.
 var ErrUnknown = registry.ErrUnknown
@@ -100,6 +110,15 @@ const maxTries = 6
 func (t *transactions) do(ctx context.Context, f func(txn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, postgresWrite)
 	defer cancel()
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return registry.ErrBusy
+		}
+		return ctx.Err()
+	}
 	for try := 1; ; try++ {
 		err := t.once(ctx, f)
 		if try == maxTries || !retryable(err) {

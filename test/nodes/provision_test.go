@@ -35,7 +35,7 @@ func (c *cluster) database(t *testing.T) *sql.DB {
 
 // Ten thousand devices ask all nodes at once for nine thousand licences.
 func TestProvisioningToTheQuota(t *testing.T) {
-	const newcomers, quota, connections = 10_000, 9_000, 192
+	const newcomers, quota, connections = 10_000, 9_000, 128
 	c := newCluster(t)
 	n := c.newNewcomers(t, newcomers, quota, &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections})
 	err := n.Provision(t.Context(), newcomers, func(int64) {}, func(error) bool { return false })

@@ -14,8 +14,10 @@ import (
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/limit"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/requestid"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -51,7 +53,7 @@ type id2Door struct {
 	access   bool
 	options  ID2Options
 	nonces   *nonces
-	limiter  *limiter
+	limiter  *limit.Limiter
 	calls    sync.Pool // of *id2Call
 }
 
@@ -66,7 +68,7 @@ type id2Call struct {
 
 func newID2Door(o Options) *id2Door {
 	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
-		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: newLimiter(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
+		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
 	d.calls.New = func() any { return new(id2Call) }
 	return d
 }
@@ -75,7 +77,7 @@ func newID2Door(o Options) *id2Door {
 func (d *id2Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := d.calls.Get().(*id2Call)
 	defer d.release(c)
-	c.id = newRequestID()
+	c.id = requestid.New()
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("a request made the server panic", "request", c.id, "action", c.Action, "panic", p, "stack", string(debug.Stack()))
@@ -104,7 +106,7 @@ func (d *id2Door) release(c *id2Call) {
 
 // serve answers the request, or returns why the gateway refuses it.
 func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *openapi.Error {
-	if d.limiter.blocked(d.remote(r)) {
+	if d.limiter.Blocked(d.remote(r)) {
 		c.Format = openapi.GuessFormat(r, nil)
 		return openapi.ErrThrottled
 	}
@@ -181,14 +183,14 @@ func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error)
 	}
 	if refusal := d.authenticate(r.Context(), c); refusal != nil {
 		if refusal != openapi.ErrUnavailable { // that is no fault of the caller's
-			d.limiter.failed(addr)
+			d.limiter.Failed(addr)
 		}
 		return nil, refusal
 	}
 	if !c.client.AllowsFrom(addr) || !c.client.Allows(c.Action) {
 		return nil, openapi.ErrForbidden
 	}
-	if !d.limiter.allowClient(c.client.ID) {
+	if !d.limiter.AllowClient(c.client.ID) {
 		return nil, openapi.ErrThrottled
 	}
 	d.registry.Touch(c.client)

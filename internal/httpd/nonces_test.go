@@ -2,13 +2,11 @@ package httpd
 
 import (
 	"fmt"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/hallmark-id/hallmark/internal/testclock"
 	"pgregory.net/rapid"
 )
 
@@ -140,123 +138,4 @@ func TestNonceHasOneFirst(t *testing.T) {
 	if firsts.Load() != nonces {
 		t.Errorf("%d firsts for %d nonces", firsts.Load(), nonces)
 	}
-}
-
-func TestLimiterCountsFailures(t *testing.T) {
-	clock := testclock.New(t0)
-	l := newLimiter(2, 0, clock.Now)
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for i := range 20 {
-		if l.blocked(a) {
-			t.Fatalf("blocked after %d failures", i)
-		}
-		l.failed(a)
-	}
-	if !l.blocked(a) || l.blocked(b) {
-		t.Errorf("after 20 failures: %v and %v", l.blocked(a), l.blocked(b))
-	}
-	l.failed(a) // goes on failing
-	clock.Advance(500 * time.Millisecond)
-	if l.blocked(a) {
-		t.Error("still blocked when time has passed")
-	}
-	l.failed(a)
-	if !l.blocked(a) {
-		t.Error("not blocked again")
-	}
-}
-
-func TestLimiterRates(t *testing.T) {
-	clock := testclock.New(t0)
-	off, slow := newLimiter(0, 0, clock.Now), newLimiter(0.01, 0.5, clock.Now)
-	a := netip.MustParseAddr("192.0.2.1")
-	for range 100_000 {
-		off.failed(a)
-	}
-	if off.blocked(a) || !off.allowClient("x") {
-		t.Error("a rate of 0 is no bound")
-	}
-	slow.failed(a)
-	if !slow.blocked(a) {
-		t.Error("one failure is all that a small rate allows")
-	}
-	clock.Advance(100 * time.Second)
-	if slow.blocked(a) {
-		t.Error("a small rate never recovers")
-	}
-	if !slow.allowClient("x") || slow.allowClient("x") || !slow.allowClient("y") {
-		t.Error("a client rate below one")
-	}
-}
-
-func TestLimiterKeys(t *testing.T) {
-	for _, c := range []struct {
-		one, other string
-		same       bool
-	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
-		{"fe80::1%eth0", "fe80::2%eth1", true},
-	} {
-		l := newLimiter(0.1, 0, testclock.New(t0).Now)
-		l.failed(netip.MustParseAddr(c.one))
-		if got := l.blocked(netip.MustParseAddr(c.other)); got != c.same {
-			t.Errorf("%s and %s: counted as one %v", c.one, c.other, got)
-		}
-	}
-	l := newLimiter(0.1, 0, testclock.New(t0).Now)
-	l.failed(netip.Addr{}) // an address that cannot be told is one too
-	if !l.blocked(netip.Addr{}) {
-		t.Error("the unknown address is not counted")
-	}
-}
-
-func TestLimiterMemory(t *testing.T) {
-	l := newLimiter(1, 0, testclock.New(t0).Now)
-	var b [16]byte
-	b[0] = 0x20
-	for i := range 2*maxLimited + 1 {
-		b[4], b[5], b[6] = byte(i>>16), byte(i>>8), byte(i)
-		l.failed(netip.AddrFrom16(b))
-		if len(l.addresses) > maxLimited {
-			t.Fatalf("%d addresses remembered", len(l.addresses))
-		}
-	}
-}
-
-func TestRequestIDs(t *testing.T) {
-	seen := make(map[string]bool)
-	var digits [36][16]int
-	for range 20_000 {
-		id := newRequestID()
-		if !requestIDForm.MatchString(id) || seen[id] {
-			t.Fatalf("request id %q, seen before %v", id, seen[id])
-		}
-		seen[id] = true
-		for i, c := range id {
-			if c != '-' {
-				digits[i][hexValue(c)]++
-			}
-		}
-	}
-	for i, counts := range digits {
-		if i == 8 || i == 13 || i == 14 || i == 18 || i == 19 || i == 23 { // hyphens, version and variant
-			continue
-		}
-		for digit, n := range counts {
-			if n < 900 || n > 1600 { // 1250 expected; ten standard deviations
-				t.Errorf("place %d is %X %d times of 20000", i, digit, n)
-			}
-		}
-	}
-}
-
-func hexValue(c rune) int {
-	if c <= '9' {
-		return int(c - '0')
-	}
-	return int(c-'A') + 10
 }

@@ -1,4 +1,6 @@
-package httpd
+// Package limit bounds what a caller may do to a door: how often it may fail, how
+// much a client may ask, and how many connections are open at once.
+package limit
 
 import (
 	"net/netip"
@@ -9,9 +11,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter slows callers down. Per address it counts failures only: guessing
-// costs, working does not. Per client it counts requests, when that is set.
-type limiter struct {
+// Limiter slows callers down. Per address it counts failures only: guessing
+// costs, working does not. Per client it counts requests, when that is set. It
+// is safe for concurrent use.
+type Limiter struct {
 	failures rate.Limit
 	burst    int
 	now      func() time.Time
@@ -27,30 +30,33 @@ type limiter struct {
 // maxLimited bounds the addresses remembered; past it the record begins anew.
 const maxLimited = 100_000
 
-func newLimiter(failures float64, clientRate float64, now func() time.Time) *limiter {
-	return &limiter{failures: rate.Limit(failures), burst: max(int(10*failures), 1), now: now,
+// New returns a limiter of failures per address and second and of requests per
+// client and second; 0 is no bound. Ten seconds' worth of failures may come at
+// once.
+func New(failures, clientRate float64, now func() time.Time) *Limiter {
+	return &Limiter{failures: rate.Limit(failures), burst: max(int(10*failures), 1), now: now,
 		addresses: make(map[netip.Addr]*rate.Limiter), clientRate: rate.Limit(clientRate)}
 }
 
-// blocked reports whether an address has failed too often of late.
-func (l *limiter) blocked(addr netip.Addr) bool {
+// Blocked reports whether an address has failed too often of late.
+func (l *Limiter) Blocked(addr netip.Addr) bool {
 	if l.known.Load() == 0 {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lim := l.addresses[limitKey(addr)]
+	lim := l.addresses[caller(addr)]
 	return lim != nil && lim.TokensAt(l.now()) < 1
 }
 
-// failed counts a failure of an address.
-func (l *limiter) failed(addr netip.Addr) {
+// Failed counts a failure of an address.
+func (l *Limiter) Failed(addr netip.Addr) {
 	if l.failures <= 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := limitKey(addr)
+	key := caller(addr)
 	lim := l.addresses[key]
 	if lim == nil {
 		if len(l.addresses) >= maxLimited {
@@ -63,8 +69,8 @@ func (l *limiter) failed(addr netip.Addr) {
 	lim.AllowN(l.now(), 1)
 }
 
-// limitKey counts an IPv6 network of 64 bits as one caller: one host owns it all.
-func limitKey(addr netip.Addr) netip.Addr {
+// caller counts an IPv6 network of 64 bits as one caller: one host owns it all.
+func caller(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
 	if addr.Is6() {
 		p, err := addr.WithZone("").Prefix(64)
@@ -75,8 +81,9 @@ func limitKey(addr netip.Addr) netip.Addr {
 	return addr
 }
 
-// allowClient counts a request of a client.
-func (l *limiter) allowClient(id string) bool {
+// AllowClient counts a request of a client and reports whether it is within the
+// bound.
+func (l *Limiter) AllowClient(id string) bool {
 	if l.clientRate <= 0 {
 		return true
 	}

@@ -15,6 +15,7 @@ import (
 type ServeCmd struct {
 	Listen       string `placeholder:"ADDR" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
 	AdminListen  string `placeholder:"ADDR" help:"Serve the operator API and the metrics here instead of on the public address."`
+	ITLSListen   string `name:"itls-listen" placeholder:"ADDR" help:"Let devices provision themselves over iTLS here; without it they cannot."`
 	PprofListen  string `placeholder:"ADDR" help:"Serve profiles on this loopback address."`
 	Store        string `placeholder:"URL" env:"HALLMARK_STORE" help:"sqlite:FILE or postgres://USER@HOST/DATABASE; hallmark.db in the data directory if not given."`
 	RootKeyFile  string `placeholder:"FILE" help:"The key that seals all secrets, made at the first start; root.key in the data directory if not given. Keep a copy apart from the data."`
@@ -78,7 +79,7 @@ func (c *ServeCmd) Run(ctx context.Context, env *Env) error {
 func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 	return server.Config{
 		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
-		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen,
+		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen, ITLSListen: c.ITLSListen,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
 		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
 		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},

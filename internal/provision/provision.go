@@ -31,9 +31,12 @@ func New(o Options) *Service { return &Service{o} }
 
 // Request asks for the identity of a device.
 type Request struct {
-	Org  registry.ID
-	Code []byte // the device's OTP authentication code (id2 §4.2)
-	By   audit.Actor
+	Org registry.ID
+	// ProductKey is what a device without a back end says of itself (id2 §4.6). It
+	// names the organisation, in place of Org, and the only product that will do.
+	ProductKey string
+	Code       []byte // the device's OTP authentication code (id2 §4.2)
+	By         audit.Actor
 }
 
 // Result is what a provisioned device gets.
@@ -46,7 +49,7 @@ func refuse(code id2.Code, reason string) error { return &authn.Refusal{Code: co
 
 // provisioning is a request on its way through the checks.
 type provisioning struct {
-	*Request
+	Request
 	product registry.TokenProduct
 	otp     id2.OTPRequest
 	asked   registry.Asked
@@ -59,7 +62,7 @@ const maxTries = 5
 // Provision checks a code and gives its device an id and a new key. The error is
 // an *authn.Refusal, or a failure of the store.
 func (s *Service) Provision(ctx context.Context, req *Request) (Result, error) {
-	p := provisioning{Request: req}
+	p := provisioning{Request: *req}
 	result, err := s.provision(ctx, &p)
 	if err != nil {
 		s.noteRefusal(&p, err)
@@ -89,14 +92,8 @@ func (s *Service) open(ctx context.Context, p *provisioning) error {
 	if err != nil {
 		return refuse(id2.CodeAuthCode, "the auth code is not one of one-time provisioning, as id2_client_get_otp_auth_code makes it")
 	}
-	p.product, err = s.Registry.TokenProduct(ctx, p.Org, code.KeyHash[:])
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return refuse(id2.CodeProductNotFound, "the auth code was made with a token (ProductSecret) of no product in this organisation")
-	case err != nil:
+	if err := s.find(ctx, p, code.KeyHash[:]); err != nil {
 		return err
-	case !p.product.OTP:
-		return refuse(id2.CodeOTPDisabled, "the product was made without --otp")
 	}
 	p.otp, err = code.Open(p.product.Token)
 	switch {
@@ -108,6 +105,29 @@ func (s *Service) open(ctx context.Context, p *provisioning) error {
 		return refuse(id2.CodeNotSupported, "the device's software is built for another kind of key than the product's")
 	}
 	p.asked = registry.Asked{Product: &p.product.Product, Fingerprint: p.otp.Fingerprint, Code: p.Code}
+	return nil
+}
+
+// find finds the product that the device names, or else the one of the
+// organisation whose token made the code. That the named one's token made it is
+// for the code to show when it is opened.
+func (s *Service) find(ctx context.Context, p *provisioning, keyHash []byte) (err error) {
+	reason := "the auth code was made with a token (ProductSecret) of no product in this organisation"
+	if p.ProductKey == "" {
+		p.product, err = s.Registry.TokenProduct(ctx, p.Org, keyHash)
+	} else {
+		p.product, err = s.Registry.NamedTokenProduct(ctx, p.ProductKey)
+		reason = "no product has the key that the device names"
+	}
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return refuse(id2.CodeProductNotFound, reason)
+	case err != nil:
+		return err
+	case !p.product.OTP:
+		return refuse(id2.CodeOTPDisabled, "the product was made without --otp")
+	}
+	p.Org = p.product.Org
 	return nil
 }
 

@@ -43,6 +43,21 @@ func (r *Registry) TokenProduct(ctx context.Context, org ID, keyHash []byte) (To
 	if err != nil {
 		return TokenProduct{}, err
 	}
+	return r.openToken(&row)
+}
+
+// NamedTokenProduct returns the product with this key, of whatever organisation,
+// or ErrNotFound. It is for devices that say which product they are of and have
+// no one who speaks for them.
+func (r *Registry) NamedTokenProduct(ctx context.Context, key string) (TokenProduct, error) {
+	row, err := r.store.Product(ctx, key)
+	if err != nil {
+		return TokenProduct{}, err
+	}
+	return r.openToken(&row)
+}
+
+func (r *Registry) openToken(row *ProductRow) (TokenProduct, error) {
 	secret, err := r.ring.Open(row.Secret, productBinding("secret", row.Key))
 	if err != nil {
 		return TokenProduct{}, fmt.Errorf("token of product %s: %w", row.Key, err)

@@ -31,6 +31,9 @@ type Config struct {
 	AdminListen string
 	// PprofListen serves profiles, on a loopback address only.
 	PprofListen string
+	// ITLSListen is where devices provision themselves over iTLS, nowhere if empty.
+	// The protocol has no TLS, so an address that others can reach is taken.
+	ITLSListen string
 	// TLSCert and TLSKey are PEM files.
 	TLSCert, TLSKey string
 	// InsecureHTTP allows plain HTTP on an address others can reach.

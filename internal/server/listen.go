@@ -13,8 +13,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/httpd"
+	"github.com/hallmark-id/hallmark/internal/itlsd"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
@@ -28,10 +32,11 @@ const (
 // State is the content of StateFile: where the server on a data directory
 // answers.
 type State struct {
-	URL      string    `json:"url"`
-	AdminURL string    `json:"admin_url"`
-	PID      int       `json:"pid"`
-	Started  time.Time `json:"started"`
+	URL         string    `json:"url"`
+	AdminURL    string    `json:"admin_url"`
+	ITLSAddress string    `json:"itls_address,omitempty"`
+	PID         int       `json:"pid"`
+	Started     time.Time `json:"started"`
 }
 
 type listener struct {
@@ -43,7 +48,8 @@ type listener struct {
 // listen starts all listeners.
 func (s *Server) listen() error {
 	c := &s.config
-	metrics, handler := s.newMetrics()
+	reg := s.newMetrics()
+	metrics, handler := httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2}
 	admin := o
@@ -66,9 +72,33 @@ func (s *Server) listen() error {
 			return err
 		}
 	}
+	if c.ITLSListen != "" {
+		if err := s.serveITLS(reg); err != nil {
+			return err
+		}
+	}
 	if c.PprofListen != "" {
 		return s.servePprof()
 	}
+	return nil
+}
+
+// serveITLS lets devices provision themselves.
+func (s *Server) serveITLS(reg prometheus.Registerer) error {
+	c := &s.config
+	tcp, err := net.Listen("tcp", c.ITLSListen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	s.itls = itlsd.New(itlsd.Options{Provision: s.provision, Metrics: itlsd.NewMetrics(reg), Log: c.Log, Now: s.clock.Now,
+		FailureRate: c.ID2.FailureRate, AccessLog: c.AccessLog})
+	s.itlsAddress = tcp.Addr().String()
+	go func() {
+		if err := s.itls.Serve(tcp); err != nil {
+			s.failed <- err
+		}
+	}()
+	c.Log.Info("devices can provision themselves over iTLS", "address", s.itlsAddress)
 	return nil
 }
 
@@ -116,7 +146,7 @@ func (s *Server) servePprof() error {
 // announce tells where the server answers: first to commands, then to who
 // waits for the ready file.
 func (s *Server) announce() error {
-	state := State{URL: s.url, AdminURL: s.AdminURL(), PID: os.Getpid(), Started: s.config.Now().UTC()}
+	state := State{URL: s.url, AdminURL: s.AdminURL(), ITLSAddress: s.itlsAddress, PID: os.Getpid(), Started: s.config.Now().UTC()}
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err
@@ -144,6 +174,9 @@ func (s *Server) stateFile() string { return filepath.Join(s.config.DataDir, Sta
 
 // URL is the base URL of the public listener.
 func (s *Server) URL() string { return s.url }
+
+// ITLSAddress is where devices provision themselves over iTLS, "" if nowhere.
+func (s *Server) ITLSAddress() string { return s.itlsAddress }
 
 // AdminURL is the base URL of the operator API.
 func (s *Server) AdminURL() string {

@@ -1,18 +1,15 @@
 package server
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/hallmark-id/hallmark/internal/httpd"
 )
 
-// newMetrics makes the metrics of this server and the handler that shows them.
-func (s *Server) newMetrics() (*httpd.Metrics, http.Handler) {
+// newMetrics makes the registry of this server's metrics, with those of its
+// inner parts in it.
+func (s *Server) newMetrics() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, value func() float64) {
@@ -40,5 +37,5 @@ func (s *Server) newMetrics() (*httpd.Metrics, http.Handler) {
 		counter("hallmark_replay_syncs_total", "Syncs of the replay journal; records per sync is the size of its groups.",
 			func() float64 { return float64(s.journal.Stats().Syncs) })
 	}
-	return httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	return reg
 }

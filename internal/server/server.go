@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/durable"
+	"github.com/hallmark-id/hallmark/internal/itlsd"
 	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -40,12 +41,14 @@ type Server struct {
 	provision *provision.Service
 	token     [sha256.Size]byte // hash of the operator token
 
-	listeners  []*listener
-	url        string
-	background sync.WaitGroup
-	stop       context.CancelFunc // ends the background work
-	sealError  atomic.Pointer[error]
-	failed     chan error // a listener that ended by itself
+	listeners   []*listener
+	url         string
+	itls        *itlsd.Server // nil without that door
+	itlsAddress string
+	background  sync.WaitGroup
+	stop        context.CancelFunc // ends the background work
+	sealError   atomic.Pointer[error]
+	failed      chan error // a listener that ended by itself
 }
 
 // Start opens everything and answers requests when it returns. Shutdown must
@@ -324,6 +327,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range s.listeners {
 		errs = append(errs, l.server.Shutdown(ctx))
 	}
+	if s.itls != nil {
+		errs = append(errs, s.itls.Shutdown(ctx))
+	}
 	errs = append(errs, s.withdraw(), s.close())
 	return errors.Join(errs...)
 }
@@ -335,6 +341,9 @@ func (s *Server) close() error {
 	var errs []error
 	for _, l := range s.listeners {
 		errs = append(errs, l.server.Close())
+	}
+	if s.itls != nil {
+		s.itls.Close()
 	}
 	s.stop()
 	s.background.Wait()

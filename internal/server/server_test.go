@@ -47,13 +47,18 @@ func config(dir string, c *testclock.Clock) Config {
 
 func startSite(t *testing.T, dir string, c *testclock.Clock) *site {
 	t.Helper()
-	s, err := Start(t.Context(), config(dir, c))
+	return startWith(t, config(dir, c), c)
+}
+
+func startWith(t *testing.T, config Config, c *testclock.Clock) *site {
+	t.Helper()
+	s, err := Start(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
-	st := &site{Server: s, dir: dir, clock: c}
-	st.op = operator.NewClient(operator.ClientOptions{URL: s.AdminURL(), Token: readToken(t, dir)})
+	st := &site{Server: s, dir: config.DataDir, clock: c}
+	st.op = operator.NewClient(operator.ClientOptions{URL: s.AdminURL(), Token: readToken(t, config.DataDir)})
 	return st
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/id2/itls"
 	"github.com/hallmark-id/hallmark/internal/server"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -115,10 +116,19 @@ func TestGatewayErrors(t *testing.T) {
 	same(t, "gateway errors", documented, real)
 }
 
+// TestAlerts checks the table of iTLS alerts.
+func TestAlerts(t *testing.T) {
+	var real []string
+	for _, a := range itls.Alerts() {
+		real = append(real, strconv.Itoa(int(a)))
+	}
+	same(t, "alerts", column(doc(t, "docs/id2.md").table(t, "Alerts"), 0), real)
+}
+
 // TestMetrics checks the table of metrics against a server's.
 func TestMetrics(t *testing.T) {
 	dir := t.TempDir()
-	s, err := server.Start(t.Context(), server.Config{DataDir: dir, Listen: "127.0.0.1:0"})
+	s, err := server.Start(t.Context(), server.Config{DataDir: dir, Listen: "127.0.0.1:0", ITLSListen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,11 +39,9 @@ func (e *Env) locate() (address, tokenFile string, err error) {
 	address, tokenFile = e.Server, e.TokenFile
 	if e.Data != "" {
 		if address == "" {
-			running, err := findRunning(e.Data)
-			if err != nil {
+			if address, err = runningAddress(e.Data); err != nil {
 				return "", "", err
 			}
-			address = cmp.Or(running.AdminURL, running.URL)
 		}
 		if tokenFile == "" {
 			tokenFile = filepath.Join(e.Data, "operator.token")
@@ -67,19 +65,20 @@ type runningServer struct {
 	AdminURL string `json:"admin_url"` // of the operator API, where it has an address of its own
 }
 
-func findRunning(dir string) (s runningServer, err error) {
+func runningAddress(dir string) (string, error) {
 	path := filepath.Join(dir, "server.json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, withHint(fmt.Errorf("no server has been started on %s", dir), "start one with hallmark serve --data %s", dir)
+		return "", withHint(fmt.Errorf("no server has been started on %s", dir), "start one with hallmark serve --data %s", dir)
 	}
 	if err != nil {
-		return s, err
+		return "", err
 	}
+	var s runningServer
 	if err := json.Unmarshal(text, &s); err != nil || s.URL == "" {
-		return s, withHint(fmt.Errorf("%s does not name a server", path), "start it anew with hallmark serve --data %s", dir)
+		return "", withHint(fmt.Errorf("%s does not name a server", path), "start it anew with hallmark serve --data %s", dir)
 	}
-	return s, nil
+	return cmp.Or(s.AdminURL, s.URL), nil
 }
 
 // transport trusts the system's authorities, or the one that --ca-cert names.

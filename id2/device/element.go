@@ -60,7 +60,7 @@ func (s *SecureElement) ID() (string, error) {
 	}
 	_, id, err := s.applet.ID()
 	if err != nil {
-		return "", fromCard(err)
+		return "", FromCard(err)
 	}
 	if len(id) > id2.MaxIDLength {
 		return "", fmt.Errorf("%w: id of %d bytes", ErrGeneric, len(id))
@@ -79,7 +79,7 @@ func (s *SecureElement) Hash() (id2.Hash, error) { return s.algorithm.NativeHash
 func (s *SecureElement) Sign(msg []byte) ([]byte, error) {
 	if s.algorithm == id2.SM2 {
 		signature, err := s.applet.AsymmetricCrypt(se.Sign, se.SM2SM3, 0, msg)
-		return signature, fromCard(err)
+		return signature, FromCard(err)
 	}
 	return s.crypt(se.Encrypt, padBlocks(s.digest(msg), s.symmetric.BlockSize()))
 }
@@ -95,7 +95,7 @@ func (s *SecureElement) digest(msg []byte) []byte {
 
 func (s *SecureElement) crypt(mode se.Mode, data []byte) ([]byte, error) {
 	out, err := s.applet.SymmetricCrypt(se.SymmetricRequest{Mode: mode, Algorithm: s.symmetric, Data: data})
-	return out, fromCard(err)
+	return out, FromCard(err)
 }
 
 // VerifyServer implements [Carrier].
@@ -129,7 +129,7 @@ func (s *SecureElement) Decrypt(ciphertext []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: nothing to decrypt", ErrBadParameters)
 		}
 		plain, err := s.applet.AsymmetricCrypt(se.Decrypt, se.SM2SM3, 0, ciphertext)
-		return plain, fromCard(err)
+		return plain, FromCard(err)
 	}
 	size := s.symmetric.BlockSize()
 	if len(ciphertext) == 0 || len(ciphertext)%size != 0 {
@@ -187,8 +187,9 @@ var statusNumbers = map[se.Status]Error{
 	se.StatusNoSpace:         ErrOutOfMemory,
 }
 
-// fromCard gives errors of package se their number (id2 §6).
-func fromCard(err error) error {
+// FromCard gives an error of package se its number (id2 §6), for callers that open
+// cards themselves. Errors that have a number already stay as they are.
+func FromCard(err error) error {
 	var known Error
 	var status se.Status
 	number := ErrGeneric

@@ -5,10 +5,13 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 60s
 
-.PHONY: build demo test test-go test-interop bench bench-go lint fuzz clean
+.PHONY: build libid2 demo test test-go test-libid2 test-interop bench bench-go lint fuzz clean
 
 build: ## bin/hallmark
 	$(GO) build -trimpath -o bin/hallmark ./cmd/hallmark
+
+libid2: ## bin/libid2: the device library for C, shared and static, and its headers
+	GO="$(GO)" cmd/libid2/build bin/libid2
 
 demo: build ## everything once, narrated, on a temporary store
 	bin/hallmark demo
@@ -17,6 +20,9 @@ test: build lint test-go test-interop ## the whole suite
 
 test-go: ## all Go tests under the race detector
 	$(GO) test -race -timeout 20m ./...
+
+test-libid2: ## of test-go, the C library alone: C programs under the address sanitizer
+	$(GO) test -count=1 ./cmd/libid2 ./test/libid2
 
 test-interop: build ## the vendor's own SDKs against a running server
 	test/interop/run

@@ -10,8 +10,9 @@ import (
 
 // BenchCmd measures a server.
 type BenchCmd struct {
-	Run         BenchRunCmd `cmd:"" default:"withargs" help:"Measure the server's CPU per request next to a bare net/http hello."`
-	HelloServer BenchHello  `cmd:"" hidden:""`
+	Run         BenchRunCmd   `cmd:"" default:"withargs" help:"Measure the server's CPU per request next to a bare net/http hello."`
+	Fleet       BenchFleetCmd `cmd:"" help:"Play a fleet: devices get their identity by one-time token and authenticate on a schedule."`
+	HelloServer BenchHello    `cmd:"" hidden:""`
 }
 
 // BenchRunCmd starts servers of its own and measures them.

@@ -39,9 +39,11 @@ func (e *Env) locate() (address, tokenFile string, err error) {
 	address, tokenFile = e.Server, e.TokenFile
 	if e.Data != "" {
 		if address == "" {
-			if address, err = runningAddress(e.Data); err != nil {
+			running, err := findRunning(e.Data)
+			if err != nil {
 				return "", "", err
 			}
+			address = cmp.Or(running.AdminURL, running.URL)
 		}
 		if tokenFile == "" {
 			tokenFile = filepath.Join(e.Data, "operator.token")
@@ -65,20 +67,19 @@ type runningServer struct {
 	AdminURL string `json:"admin_url"` // of the operator API, where it has an address of its own
 }
 
-func runningAddress(dir string) (string, error) {
+func findRunning(dir string) (s runningServer, err error) {
 	path := filepath.Join(dir, "server.json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", withHint(fmt.Errorf("no server has been started on %s", dir), "start one with hallmark serve --data %s", dir)
+		return s, withHint(fmt.Errorf("no server has been started on %s", dir), "start one with hallmark serve --data %s", dir)
 	}
 	if err != nil {
-		return "", err
+		return s, err
 	}
-	var s runningServer
 	if err := json.Unmarshal(text, &s); err != nil || s.URL == "" {
-		return "", withHint(fmt.Errorf("%s does not name a server", path), "start it anew with hallmark serve --data %s", dir)
+		return s, withHint(fmt.Errorf("%s does not name a server", path), "start it anew with hallmark serve --data %s", dir)
 	}
-	return cmp.Or(s.AdminURL, s.URL), nil
+	return s, nil
 }
 
 // transport trusts the system's authorities, or the one that --ca-cert names.

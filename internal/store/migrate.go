@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,32 +16,23 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migration is one change of the schema.
-type migration struct {
-	number int // of its file: 0001_registry.sql is 1
-	text   string
-}
-
-// migrations returns the schema changes in the order of their numbers.
-func migrations() ([]migration, error) {
+// migrations returns the schema changes in order; the number of each is its
+// place in the list, beginning with 1.
+func migrations() ([]string, error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
-	steps := make([]migration, len(names))
+	texts := make([]string, len(names))
 	for i, name := range names {
 		text, err := migrationFiles.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		number, _, _ := strings.Cut(path.Base(name), "_")
-		if steps[i].number, err = strconv.Atoi(number); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		steps[i].text = string(text)
+		texts[i] = string(text)
 	}
-	return steps, nil
+	return texts, nil
 }
 
 // migrate brings the schema up to date, each step in one transaction together
@@ -71,9 +61,7 @@ func madeByAnother(err error) bool {
 	return errors.As(err, &server) && (server.Code == "23505" || server.Code == "42P07" || server.Code == "42710")
 }
 
-// migrateOnce makes the steps that are missing, also those that came into the
-// program after later ones.
-func (s *Store) migrateOnce(ctx context.Context, steps []migration) error {
+func (s *Store) migrateOnce(ctx context.Context, steps []string) error {
 	err := s.write(ctx, func(tx txn) error {
 		_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
 		return err
@@ -81,20 +69,16 @@ func (s *Store) migrateOnce(ctx context.Context, steps []migration) error {
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT version FROM schema_version ORDER BY version`)
-	have, err := collect(rows, err, scanInt)
-	if err != nil {
+	var have int
+	if err := s.read.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&have); err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	if last := steps[len(steps)-1].number; len(have) > 0 && int(have[len(have)-1]) > last {
-		return fmt.Errorf("schema version %d, this program knows %d: %w", have[len(have)-1], last, ErrNewer)
+	if have > len(steps) {
+		return fmt.Errorf("schema version %d, this program knows %d: %w", have, len(steps), ErrNewer)
 	}
-	for _, m := range steps {
-		if slices.Contains(have, int64(m.number)) {
-			continue
-		}
-		if err := s.write(ctx, func(tx txn) error { return s.step(tx, m) }); err != nil {
-			return fmt.Errorf("schema step %d: %w", m.number, err)
+	for n := have + 1; n <= len(steps); n++ {
+		if err := s.write(ctx, func(tx txn) error { return s.step(tx, n, steps[n-1]) }); err != nil {
+			return fmt.Errorf("schema step %d: %w", n, err)
 		}
 	}
 	return nil
@@ -102,11 +86,11 @@ func (s *Store) migrateOnce(ctx context.Context, steps []migration) error {
 
 // step makes one change. Its number comes first: a second node waits there, and
 // fails before it has changed anything.
-func (s *Store) step(tx txn, m migration) error {
-	if _, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(m.number) + `)`); err != nil {
+func (s *Store) step(tx txn, n int, text string) error {
+	if _, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(n) + `)`); err != nil {
 		return err
 	}
-	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(m.text)), ";") {
+	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(text)), ";") {
 		if strings.TrimSpace(stmt) == "" {
 			continue
 		}

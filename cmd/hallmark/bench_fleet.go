@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/fleet"
+)
+
+// BenchFleetCmd plays a fleet of devices.
+type BenchFleetCmd struct {
+	Devices     int           `default:"1000" help:"How many devices there are."`
+	Connections int           `default:"64" help:"How many of them talk at once."`
+	Interval    time.Duration `default:"10s" help:"How often each device authenticates, give or take a tenth."`
+	Duration    time.Duration `default:"30s" help:"How long they do, once all have been provisioned."`
+	Challenge   bool          `help:"Let devices answer challenges instead of signing the time."`
+	Algorithm   string        `default:"aes128" placeholder:"A" help:"Kind of key they get; a symmetric one."`
+	Quota       limit         `default:"unlimited" placeholder:"N" help:"Licences of their product; the devices beyond are refused."`
+	Store       string        `placeholder:"URL" help:"Run the temporary server on this empty PostgreSQL database."`
+	Door        string        `placeholder:"URL" help:"Address of the ID² door, where --server is that of the operator API alone."`
+}
+
+// Help is shown by hallmark bench fleet --help.
+func (*BenchFleetCmd) Help() string {
+	return `Starts a server on a temporary store, or with --data or --server takes one that runs. There it makes a product
+and lets every device ask for its identity by one-time token (OtpGetId2); then each authenticates (Verify) again and
+again, at its own times. Shows how that goes, on a terminal live, and prints the figures at the end; an interrupt
+ends it early. On a running server the product and its devices stay; every device is a licence.
+
+  hallmark bench fleet --devices 10000 --quota 9000
+  hallmark bench fleet --data ./data --devices 500 --interval 1m --duration 10m -o json`
+}
+
+// Validate refuses a fleet that cannot be.
+func (c *BenchFleetCmd) Validate() error {
+	a, err := id2.ParseAlgorithm(c.Algorithm)
+	switch {
+	case err != nil || !id2.OTPKeyTypeOf(a).Provisionable():
+		return errors.New("--algorithm must be one of one-time provisioning: aes128, aes192, aes256, 3des112, 3des168, sm4")
+	case c.Devices < 1 || c.Connections < 1 || c.Interval <= 0 || c.Duration < 0:
+		return errors.New("at least 1 device, 1 connection and an interval are needed")
+	}
+	return nil
+}
+
+// Run plays and prints.
+func (c *BenchFleetCmd) Run(ctx context.Context, e *Env) (err error) {
+	target, stop, err := c.target(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	config := fleet.Config{Devices: c.Devices, Connections: c.Connections, Algorithm: c.Algorithm, Quota: int64(c.Quota),
+		Interval: c.Interval, Duration: c.Duration, Challenge: c.Challenge}
+	restore := e.watchFleet(&config)
+	last, err := fleet.Run(ctx, target, config)
+	restore()
+	if err != nil {
+		return err
+	}
+	if target.CPU == nil {
+		e.note("left on the server: product %s and its devices", last.ProductKey)
+	}
+	return e.show(last, func(w io.Writer) { fleet.Print(w, last) })
+}
+
+// target is the server that the flags name, or one of our own. The environment
+// does not count: who forgets that it names a server would load that.
+func (c *BenchFleetCmd) target(ctx context.Context, e *Env) (t fleet.Target, stop func() error, err error) {
+	if e.Data == "" && e.Server == "" {
+		if c.Door != "" {
+			return t, nil, usage("--door goes with --server URL or --data DIR")
+		}
+		return fleet.StartOwn(ctx, c.Store)
+	}
+	if c.Store != "" {
+		return t, nil, usage("--store is for a temporary server: it does not go with --data or --server")
+	}
+	if t.Operator, err = e.client(); err != nil {
+		return t, nil, err
+	}
+	if t.Door = cmp.Or(c.Door, e.Server); t.Door == "" {
+		running, err := findRunning(e.Data)
+		if err != nil {
+			return t, nil, err
+		}
+		t.Door = running.URL
+	}
+	transport, err := e.transport()
+	if err != nil {
+		return t, nil, err
+	}
+	t.Transport = transport.(*http.Transport)
+	return t, func() error { return nil }, nil
+}
+
+// How often a fleet is shown, on a terminal and in a log.
+const (
+	liveEvery = 200 * time.Millisecond
+	logEvery  = 5 * time.Second
+)
+
+// watchFleet shows a fleet on standard error: live on a terminal, else a line now
+// and then. What it returns takes the live view away.
+func (e *Env) watchFleet(c *fleet.Config) (restore func()) {
+	if !isTerminal(e.Stderr) {
+		c.Every = logEvery
+		c.Watch = func(s fleet.Snapshot) { e.note("%s", fleet.Line(s)) }
+		return func() {}
+	}
+	file := e.Stderr.(*os.File)
+	screen := fleet.NewScreen(file)
+	c.Every = liveEvery
+	c.Watch = func(s fleet.Snapshot) {
+		width, rows, err := term.GetSize(int(file.Fd()))
+		if err != nil || width <= 0 {
+			width, rows = 80, 24
+		}
+		screen.Draw(fleet.View(s, width), rows)
+	}
+	return screen.Close
+}

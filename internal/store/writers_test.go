@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/pgtest"
+	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
 // However many devices wait for one product's licences, the store can be read;
@@ -50,6 +51,11 @@ func TestWritersLeaveConnectionsForReads(t *testing.T) {
 	defer cancel()
 	if _, err := s.Product(ctx, "P2"); err != nil {
 		t.Errorf("read while %d wait to write: %v", askers, err)
+	}
+	impatient, cancelImpatient := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancelImpatient()
+	if err := s.CreateOrg(impatient, registry.Org{ID: 9, Name: "nine", Created: testTime}, event); !errors.Is(err, registry.ErrBusy) {
+		t.Errorf("a writer who cannot wait: %v", err)
 	}
 	if err := holder.Rollback(); err != nil {
 		t.Fatal(err)

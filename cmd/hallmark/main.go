@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,6 +41,8 @@ type cli struct {
 	Product ProductCmd `cmd:"" help:"Products (产品, ProductKey): what devices of one kind share." group:"Operator commands:"`
 	Device  DeviceCmd  `cmd:"" help:"Devices (设备) and their ID²." group:"Operator commands:"`
 	Client  ClientCmd  `cmd:"" help:"API clients (AccessKey): credentials for one door." group:"Operator commands:"`
+	CA      CACmd      `cmd:"" name:"ca" help:"Certificate authorities (CA, 认证机构)." group:"Operator commands:"`
+	Cert    CertCmd    `cmd:"" help:"Device certificates (设备证书)." group:"Operator commands:"`
 	Licence LicenceCmd `cmd:"" help:"Licences (授权) that devices have taken." group:"Operator commands:"`
 	Audit   AuditCmd   `cmd:"" help:"The record of what was changed and refused." group:"Operator commands:"`
 	Node    NodeCmd    `cmd:"" help:"Nodes: the servers on one store." group:"Operator commands:"`
@@ -56,7 +59,7 @@ type Globals struct {
 	TokenFile string `placeholder:"FILE" help:"File with the operator token (HALLMARK_TOKEN_FILE); with --data, DIR/operator.token."`
 	CACert    string `name:"ca-cert" placeholder:"FILE" help:"Trust the certificates of this private authority, PEM."`
 	Org       string `placeholder:"NAME" help:"Organisation by name or id; the first one if not given."`
-	Output    string `short:"o" enum:"table,json,csv" default:"table" help:"table for people, json for programs (one document), csv for device export."`
+	Output    string `short:"o" enum:"table,json,csv" default:"table" help:"table for people, json for programs (one document), csv for device export and lists of certificates."`
 }
 
 // Env is what commands run in. Their Run methods take it, and a context that
@@ -113,10 +116,13 @@ func algorithmNames() []string {
 	return names
 }
 
+// withCSV are the commands that print csv.
+var withCSV = []string{"device export", "cert list", "cert search <text>", "cert expiring"}
+
 // checkOutput refuses csv where there is none.
 func checkOutput(selected *kong.Context, output string) error {
-	if output == "csv" && selected.Command() != "device export" {
-		return usage("-o csv goes only with device export; use -o json")
+	if output == "csv" && !slices.Contains(withCSV, selected.Command()) {
+		return usage("-o csv goes only with device export and with cert list, search and expiring; use -o json")
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
 )
@@ -44,6 +45,8 @@ func TestScripts(t *testing.T) {
 			"take":    take,
 			"devices": devices,
 			"oneline": oneLine,
+			"csr":     csr,
+			"root":    root,
 		},
 	})
 }
@@ -86,8 +89,16 @@ func newAPI(env *testscript.Env, path string) (http.Handler, error) {
 		return nil, err
 	}
 	r := registry.New(registry.Options{Store: st, Ring: ring, Now: time.Now, Random: rand.Reader})
+	authority := pki.New(pki.Options{Store: st, Ring: ring, Random: rand.Reader, Now: time.Now, BaseURL: func() string { return "http://ca.example.com" }})
+	if err := authority.EnsureAuthorities(ctx); err != nil {
+		return nil, err
+	}
+	work, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { authority.Run(work); close(done) }()
+	env.Defer(func() { stop(); <-done })
 	return operator.New(operator.Options{
-		Registry: r, TokenHash: sha256.Sum256([]byte(testToken)), Log: slog.New(slog.DiscardHandler),
+		Registry: r, PKI: authority, TokenHash: sha256.Sum256([]byte(testToken)), Log: slog.New(slog.DiscardHandler),
 		RequestID: func(*http.Request) string { return "script" },
 	}), r.EnsureOrg(ctx)
 }

@@ -28,6 +28,28 @@ func (e *Env) progress(what string, bytes int64) progress {
 	)}
 }
 
+// counting begins to show how many of so many things are done.
+func (e *Env) counting(what string, n int) progress {
+	if !isTerminal(e.Stderr) {
+		return progress{}
+	}
+	return progress{progressbar.NewOptions(n,
+		progressbar.OptionSetWriter(e.Stderr),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// add shows that more things are done.
+func (p progress) add(n int) {
+	if p.bar != nil {
+		_ = p.bar.Add(n) // what cannot be drawn does not count
+	}
+}
+
 func (p progress) reader(r io.Reader) io.Reader {
 	if p.bar == nil {
 		return r

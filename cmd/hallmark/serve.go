@@ -22,6 +22,8 @@ type ServeCmd struct {
 	ReadyFile    string `placeholder:"FILE" help:"Write the base URL here once the server answers."`
 	TLSCert      string `placeholder:"FILE" help:"Certificate chain, PEM."`
 	TLSKey       string `placeholder:"FILE" help:"Private key of the certificate, PEM."`
+	PublicURL    string `placeholder:"URL" help:"Address under which devices reach this server, such as http://id.example.com; device certificates name it for good. That of --listen if not given."`
+	CASubject    string `placeholder:"DN" help:"Subject of the certificate authorities that the first start makes, such as \"C=CN, ST=Shanghai, L=Shanghai, O=Example, OU=Devices\"; devices must repeat its C, ST and O."`
 	InsecureHTTP bool   `help:"Allow plain HTTP on an address that others can reach, as behind a proxy that speaks TLS."`
 
 	ChallengeLifetime time.Duration  `default:"5m" help:"How long a challenge may be answered."`
@@ -80,7 +82,7 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 	return server.Config{
 		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen, ITLSListen: c.ITLSListen,
-		TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
+		PublicURL: c.PublicURL, CASubject: c.CASubject, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
 		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
 		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/authn"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
@@ -21,9 +22,11 @@ type Options struct {
 	Authn    *authn.Service
 	// Provision answers OtpGetId2.
 	Provision *provision.Service
-	Metrics   *Metrics
-	Log       *slog.Logger
-	Now       func() time.Time
+	// PKI serves what verifiers need of the certificate authorities; nil serves nothing.
+	PKI     *pki.Service
+	Metrics *Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
 	// Operator answers /api/; nil leaves it to the admin listener.
 	Operator http.Handler
 	// MetricsHandler answers /metrics; nil leaves it to the admin listener.
@@ -54,6 +57,9 @@ func newOther(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", readyz(o.Ready))
+	if o.PKI != nil {
+		mux.Handle("GET /pki/{file}", &pkiPages{o.PKI, o.Log})
+	}
 	if o.Operator != nil {
 		mux.Handle("/api/", o.Operator)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
@@ -56,10 +57,28 @@ var kinds = []kind{
 	{registry.ErrForbidden, http.StatusConflict, "wrong_state", ""},
 	{registry.ErrQuota, http.StatusConflict, "quota_used_up", ""},
 	{registry.ErrBusy, http.StatusServiceUnavailable, "busy", "try again in a while"},
+	{pki.ErrBadCSR, http.StatusBadRequest, "invalid_csr", csrHint},
+	{pki.ErrWeakKey, http.StatusBadRequest, "invalid_csr", csrHint},
+	{pki.ErrWrongKeyType, http.StatusBadRequest, "invalid_csr", "name the authority of the key's kind: RSA, ECC or SM2"},
+	{pki.ErrSubject, http.StatusBadRequest, "invalid_csr", "the authority's own subject shows which C, ST and O to use"},
+	{pki.ErrValidity, http.StatusBadRequest, "invalid_input", ""},
+	{pki.ErrReason, http.StatusBadRequest, "invalid_input",
+		"unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation, certificate-hold or privilege-withdrawn"},
+	{pki.ErrBadAuthority, http.StatusBadRequest, "invalid_input", ""},
+	{pki.ErrDuplicateSubject, http.StatusConflict, "already_exists", "give each device a common name of its own"},
+	{pki.ErrKeyInUse, http.StatusConflict, "already_exists", "make a key of its own for each device"},
+	{pki.ErrAlreadyRevoked, http.StatusConflict, "wrong_state", ""},
+	{pki.ErrExpired, http.StatusConflict, "wrong_state", "issue a new one from a request"},
+	{pki.ErrNotHeld, http.StatusConflict, "wrong_state", "only a certificate on hold can be released"},
+	{pki.ErrHasValid, http.StatusConflict, "wrong_state", "revoke that one first"},
+	{pki.ErrNoAuthority, http.StatusConflict, "wrong_state", "make or activate one"},
+	{pki.ErrAuthorityState, http.StatusConflict, "wrong_state", ""},
 	{registry.ErrDiskFull, http.StatusInsufficientStorage, "disk_full", "make room on the disk of the database"},
 	{registry.ErrReadOnly, http.StatusServiceUnavailable, "read_only", "wait for the failover to end, or give the server the address of the primary"},
 	{context.Canceled, statusClientGone, "cancelled", "the caller went away before the answer"},
 }
+
+const csrHint = "PKCS#10 in PEM: RSA of 2048 bits or P-256, signed with SHA-256"
 
 // statusClientGone is for the log only: nobody is there to read it.
 const statusClientGone = 499

@@ -1,6 +1,6 @@
 // Package operator is the HTTP API by which operators run a Hallmark server:
-// organisations, products, devices, API clients, licences and the audit
-// record. It turns JSON into calls of the registry and results into JSON; the
+// organisations, products, devices, API clients, certificates, licences and the
+// audit record. It turns JSON into calls of the registry and results into JSON; the
 // rules are the registry's.
 //
 // The API is described by an OpenAPI 3 document, kept by hand in openapi.json
@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
@@ -27,6 +28,7 @@ const DocumentPath = "/api/openapi.json"
 // Options configures New.
 type Options struct {
 	Registry *registry.Registry
+	PKI      *pki.Service
 	// TokenHash is the SHA-256 of the operator token, which itself is not kept.
 	TokenHash [sha256.Size]byte
 	Log       *slog.Logger
@@ -89,6 +91,24 @@ var routes = []route{
 	{"POST", "/clients/{client_id}/enable", http.StatusOK, orgOnly, enableClient},
 	{"POST", "/clients/{client_id}/disable", http.StatusOK, orgOnly, disableClient},
 	{"DELETE", "/clients/{client_id}", http.StatusOK, orgOnly, deleteClient},
+
+	{"GET", "/authorities", http.StatusOK, nil, listAuthorities},
+	{"POST", "/authorities", http.StatusCreated, nil, createAuthority},
+	{"POST", "/authorities:import", http.StatusCreated, nil, importAuthority},
+	{"GET", "/authorities/{authority_id}", http.StatusOK, nil, getAuthority},
+	{"GET", "/authorities/{authority_id}/crl", http.StatusOK, nil, getCRL},
+	{"POST", "/authorities/{authority_id}/install", http.StatusOK, nil, installAuthority},
+	{"POST", "/authorities/{authority_id}/retire", http.StatusOK, nil, retireAuthority},
+	{"POST", "/authorities/{authority_id}/activate", http.StatusOK, nil, activateAuthority},
+
+	{"GET", "/certificates", http.StatusOK, certificateQuery, listCertificates},
+	{"POST", "/certificates", http.StatusCreated, orgOnly, issueCertificate},
+	{"POST", "/certificates:revoke", http.StatusOK, orgOnly, revokeCertificates},
+	{"GET", "/certificates/{serial}", http.StatusOK, orgOnly, getCertificate},
+	{"POST", "/certificates/{serial}/renew", http.StatusCreated, orgOnly, renewCertificate},
+	{"POST", "/certificates/{serial}/revoke", http.StatusOK, orgOnly, revokeCertificate},
+	{"POST", "/certificates/{serial}/hold", http.StatusOK, orgOnly, holdCertificate},
+	{"POST", "/certificates/{serial}/unhold", http.StatusOK, orgOnly, unholdCertificate},
 
 	{"GET", "/licences", http.StatusOK, []string{"org", "product", "device", "ends_before", "limit"}, listLicences},
 	{"GET", "/licences/summary", http.StatusOK, orgOnly, summariseLicences},

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/emmansun/gmsm/sm2"
@@ -68,7 +70,7 @@ func (s *Service) Create(ctx context.Context, n NewAuthority) (Authority, error)
 }
 
 func (s *Service) create(ctx context.Context, n NewAuthority, only bool, made *Authority) error {
-	a, err := s.newAuthority(n, Active)
+	a, err := s.newAuthority(ctx, n, Active)
 	if err != nil {
 		return err
 	}
@@ -107,16 +109,12 @@ type unsigned struct {
 	subjectDER []byte
 }
 
-func (s *Service) newAuthority(n NewAuthority, state State) (*unsigned, error) {
-	subject := s.complete(n)
-	if err := subject.check(); err != nil {
-		return nil, err
-	}
-	signer, err := s.generate(n.Kind, n.Curve)
+func (s *Service) newAuthority(ctx context.Context, n NewAuthority, state State) (*unsigned, error) {
+	der, err := s.newSubject(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	der, err := subject.der()
+	signer, err := s.generate(n.Kind, n.Curve)
 	if err != nil {
 		return nil, err
 	}
@@ -125,18 +123,45 @@ func (s *Service) newAuthority(n NewAuthority, state State) (*unsigned, error) {
 	return &unsigned{row, signer, der}, err
 }
 
-// complete fills the parts of a subject that were left out.
-func (s *Service) complete(n NewAuthority) Name {
-	subject := n.Subject
-	for _, a := range attributes {
-		if part := a.part(&subject); *part == "" {
-			*part = *a.part(s.Subject)
+// newSubject completes the subject of a new authority. No two have the same:
+// verifiers look issuers up by it.
+func (s *Service) newSubject(ctx context.Context, n NewAuthority) ([]byte, error) {
+	all, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	given := n.Subject.CommonName
+	for nth := 1; ; nth++ {
+		n.Subject.CommonName = cmp.Or(given, s.commonName(n, nth))
+		subject := n.Subject.or(s.Subject)
+		if err := subject.check(); err != nil {
+			return nil, err
+		}
+		der, err := subject.der()
+		if err != nil {
+			return nil, err
+		}
+		taken := slices.ContainsFunc(all, func(a *authority) bool { return a.row.Subject == DNText(der) })
+		if !taken {
+			return der, nil
+		}
+		if given != "" {
+			return nil, fmt.Errorf("%w: there is one with this subject already; choose another CN", ErrBadAuthority)
 		}
 	}
-	if n.Subject.CommonName == "" {
-		subject.CommonName = fmt.Sprintf("%s %s CA %d", subject.Organisation, n.Kind, s.now().Year())
+}
+
+// commonName tells the kind and the year, and the number when it is not the first.
+func (s *Service) commonName(n NewAuthority, nth int) string {
+	name := s.Subject.CommonName
+	if name == "" {
+		name = n.Subject.or(s.Subject).Organisation
 	}
-	return subject
+	name = fmt.Sprintf("%s %s CA %d", name, n.Kind, s.now().Year())
+	if nth > 1 {
+		name += fmt.Sprintf(" %d", nth)
+	}
+	return name
 }
 
 // newRow seals a key into a row.
@@ -151,7 +176,7 @@ func (s *Service) newRow(kind Kind, state State, signer crypto.Signer) (Authorit
 	}
 	defer clear(der)
 	sealed, err := s.Ring.Seal(der, keyBinding(id))
-	return AuthorityRow{ID: id, Kind: kind, State: state, Key: sealed, Request: []byte{}, Chain: []byte{}, Created: registry.At(s.Now())}, err
+	return AuthorityRow{ID: id, Kind: kind, State: state, Key: sealed, Created: registry.At(s.Now())}, err
 }
 
 // generate makes a key.
@@ -200,7 +225,7 @@ func (t *template) signedBy(s *Service, signer crypto.Signer) ([]byte, error) {
 // Prepare makes a key and a request for its certificate, for an intermediate
 // that a root elsewhere certifies. Install brings the certificate.
 func (s *Service) Prepare(ctx context.Context, n NewAuthority) (Authority, error) {
-	a, err := s.newAuthority(n, Pending)
+	a, err := s.newAuthority(ctx, n, Pending)
 	if err != nil {
 		return Authority{}, err
 	}

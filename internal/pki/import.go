@@ -58,7 +58,7 @@ func (s *Service) Install(ctx context.Context, id registry.ID, chainPEM []byte, 
 		return Authority{}, err
 	}
 	row := a.row
-	row.State, row.Chain, row.Request, row.Subject = Active, join(chain), []byte{}, DNText(chain[0].RawSubject)
+	row.State, row.Chain, row.Request, row.Subject = Active, join(chain), nil, DNText(chain[0].RawSubject)
 	return s.set(ctx, row, Pending, by.Did("authority.install", "authority", id.String(), map[string]any{"subject": row.Subject}))
 }
 

@@ -73,6 +73,16 @@ func ParseName(s string) (Name, error) {
 	return n, n.check()
 }
 
+// or fills empty parts with those of another name.
+func (n Name) or(other Name) Name {
+	for _, a := range attributes {
+		if part := a.part(&n); *part == "" {
+			*part = *a.part(&other)
+		}
+	}
+	return n
+}
+
 // splitName cuts at the commas that have no backslash before them.
 func splitName(s string) []string {
 	var parts []string

@@ -34,9 +34,9 @@ type Options struct {
 	// a certificate is issued.
 	BaseURL func() string
 	Log     *slog.Logger
-	// Subject is what the authorities of a first start are called, without a
-	// common name; nil means DefaultSubject.
-	Subject *Name
+	// Subject is what authorities are called that are not named otherwise; empty
+	// parts take those of DefaultSubject. The common name is told apart by kind.
+	Subject Name
 	// CRLLifetime is how long a revocation list is good for, DefaultCRLLifetime
 	// by default. It is made anew when a third of that has passed.
 	CRLLifetime time.Duration
@@ -58,9 +58,7 @@ type Service struct {
 // New returns the service over a store. EnsureAuthorities comes next, and Run
 // keeps the revocation lists.
 func New(o Options) *Service {
-	if o.Subject == nil {
-		o.Subject = &DefaultSubject
-	}
+	o.Subject = o.Subject.or(DefaultSubject)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

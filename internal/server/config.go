@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"time"
 
 	"github.com/hallmark-id/hallmark/internal/httpd"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/store"
 )
@@ -34,6 +36,12 @@ type Config struct {
 	// ITLSListen is where devices provision themselves over iTLS, nowhere if empty.
 	// The protocol has no TLS, so an address that others can reach is taken.
 	ITLSListen string
+	// PublicURL is the address under which devices and their peers reach the
+	// server; certificates name it for good. Empty means that of the listener.
+	PublicURL string
+	// CASubject is what the authorities of a first start are called, such as
+	// "C=CN, ST=Shanghai, O=Example"; empty parts take pki.DefaultSubject's.
+	CASubject string
 	// TLSCert and TLSKey are PEM files.
 	TLSCert, TLSKey string
 	// InsecureHTTP allows plain HTTP on an address others can reach.
@@ -110,10 +118,28 @@ func (c *Config) check() error {
 	case c.PprofListen != "" && !httpd.IsLoopback(c.PprofListen):
 		return errors.New("profiles show memory: --pprof-listen takes a loopback address only")
 	}
+	if err := c.checkPKI(); err != nil {
+		return err
+	}
 	for _, address := range []string{c.Listen, c.AdminListen} {
 		if address != "" && c.TLSCert == "" && !c.InsecureHTTP && !httpd.IsLoopback(address) {
 			return fmt.Errorf("%s can be reached by others and would speak plain HTTP: give --tls-cert and --tls-key, or --insecure-http if a proxy in front of it speaks TLS", address)
 		}
+	}
+	return nil
+}
+
+// checkPKI refuses what would stand in every certificate and be wrong there.
+func (c *Config) checkPKI() error {
+	if _, err := pki.ParseName(c.CASubject); c.CASubject != "" && err != nil {
+		return fmt.Errorf("--ca-subject: %w", err)
+	}
+	if c.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("--public-url: %q is no address such as http://id.example.com", c.PublicURL)
 	}
 	return nil
 }

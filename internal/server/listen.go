@@ -50,19 +50,18 @@ func (s *Server) listen() error {
 	c := &s.config
 	reg := s.newMetrics()
 	metrics, handler := httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
-	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
+	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, PKI: s.pki, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2}
 	admin := o
-	admin.Operator = operator.New(operator.Options{Registry: s.registry, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
+	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
 	admin.MetricsHandler = operator.RequireToken(s.token, handler)
 	if c.AdminListen == "" {
 		o = admin
 	}
-	public, err := s.serve(c.Listen, httpd.New(o))
-	if err != nil {
+	if _, err := s.serve(c.Listen, httpd.New(o)); err != nil {
 		return err
 	}
-	s.url = public.url
+	var err error
 	if s.node.ID, err = registry.NewID(rand.Reader); err != nil {
 		return err
 	}
@@ -116,6 +115,9 @@ func (s *Server) serve(address string, h http.Handler) (*listener, error) {
 		}
 		l.Listener = tls.NewListener(tcp, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
 		l.url = "https://" + tcp.Addr().String()
+	}
+	if s.url == "" { // the public one comes first, and requests may ask for it
+		s.url = l.url
 	}
 	go func() {
 		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {

@@ -19,6 +19,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/itlsd"
 	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
@@ -39,6 +40,7 @@ type Server struct {
 	registry  *registry.Registry
 	authn     *authn.Service
 	provision *provision.Service
+	pki       *pki.Service
 	token     [sha256.Size]byte // hash of the operator token
 
 	listeners   []*listener
@@ -98,6 +100,9 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.registry = registry.New(registry.Options{Store: s.store, Ring: s.ring, Now: s.clock.Now, Random: rand.Reader, CacheEntries: c.CacheEntries})
 	if err := s.registry.EnsureOrg(ctx); err != nil {
+		return err
+	}
+	if err := s.openPKI(ctx); err != nil {
 		return err
 	}
 	if err := s.openToken(); err != nil {
@@ -251,6 +256,7 @@ func (s *Server) work(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.background.Go(func() { s.authn.Run(work) })
+	s.background.Go(func() { s.pki.Run(work) })
 	s.background.Go(func() { s.sealAudit(work) })
 	s.background.Go(func() { s.attendLoop(work) })
 	if s.store.Shared() {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/pki"
+	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
 // SetRevoked implements pki.CertificateStore.
@@ -90,4 +92,23 @@ func release(tx txn, c *pki.Change, serial pki.Serial) (pki.Certificate, error) 
 		WHERE serial = $3 AND org = $4 AND (device = $5 OR $5 = 0) AND revoked <> 0 AND reason = 6 AND NOT EXISTS (
 			SELECT serial FROM certificates AS other WHERE other.device = certificates.device AND other.revoked = 0 AND other.not_after >= $1)
 		RETURNING `+certificateColumns, c.At, c.By.Name, string(serial), c.Org, c.Device))
+}
+
+// cease revokes what a device that is deleted leaves behind (enos §4.5).
+func (s *Store) cease(tx txn, org, device registry.ID, e audit.Event) error {
+	rows, err := tx.Query(`UPDATE certificates SET revoked = $1, reason = $2, revoker = $3, updated = $1, updated_by = $3
+		WHERE device = $4 AND org = $5 AND (revoked = 0 OR reason = 6) AND not_after >= $1 RETURNING `+certificateColumns,
+		registry.At(s.now()), int64(pki.CessationOfOperation), e.Actor, device, org)
+	left, err := collect(rows, err, scanCertificate)
+	if err != nil {
+		return err
+	}
+	by := audit.Actor{Name: e.Actor, Request: e.Request}
+	for _, c := range left {
+		detail := map[string]any{"device": device.String(), "reason": pki.CessationOfOperation.String()}
+		if err := s.noteRevocation(tx, &c, by.Did("certificate.revoke", "certificate", string(c.Serial), detail)); err != nil {
+			return err
+		}
+	}
+	return s.mark(tx, left)
 }

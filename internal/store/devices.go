@@ -237,6 +237,9 @@ func (s *Store) DeleteDevice(ctx context.Context, org, asset registry.ID, e audi
 		if _, err := tx.Exec(`DELETE FROM fingerprints WHERE asset = $1`, asset); err != nil {
 			return err
 		}
+		if err := s.cease(tx, org, asset, e); err != nil {
+			return err
+		}
 		return s.noteChange(tx, registry.DeviceChanged, org, id)
 	})
 }

@@ -6,8 +6,8 @@ CREATE TABLE authorities (
   state   SMALLINT NOT NULL, -- 0 waits for its certificate, 1 issues, 2 retired
   subject TEXT NOT NULL,
   key     {bytes} NOT NULL,  -- sealed
-  request {bytes} NOT NULL,  -- PKCS#10 while it waits
-  chain   {bytes} NOT NULL,  -- its certificate and those above, one after the other
+  request {bytes},           -- PKCS#10 while it waits
+  chain   {bytes},           -- its certificate and those above, one after the other
   created BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX authorities_active ON authorities (kind) WHERE state = 1;

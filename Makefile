@@ -4,8 +4,9 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 60s
+PCSC = ./id2/se/pcsc ./cmd/hallmark
 
-.PHONY: build libid2 demo test test-go test-libid2 test-interop bench bench-go lint fuzz clean
+.PHONY: build libid2 demo test test-go test-libid2 test-interop test-pcsc bench bench-go lint fuzz clean
 
 build: ## bin/hallmark
 	$(GO) build -trimpath -o bin/hallmark ./cmd/hallmark
@@ -26,6 +27,12 @@ test-libid2: ## of test-go, the C library alone: C programs under the address sa
 
 test-interop: build ## the vendor's own SDKs against a running server
 	test/interop/run
+
+test-pcsc: ## devices with their keys in cards, over a real pcscd with a virtual reader; as root
+	test/need pcscd pcscd
+	test/need vpcd-config vsmartcard-vpcd
+	$(GO) vet -tags pcsc $(PCSC)
+	$(GO) test -race -count=1 -tags pcsc -run 'PCSC' $(PCSC)
 
 bench: build ## the server's CPU per request beside a bare net/http hello
 	bin/hallmark bench

@@ -46,6 +46,7 @@ const (
 	DeviceChanged  ChangeKind = iota + 1 // Name is its id2
 	ProductChanged                       // Name is its key
 	ClientChanged                        // Name is its id
+	ScanChanged                          // Name is its authId; nothing is cached of it
 )
 
 // Change is something that another node changed.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,23 +17,32 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrations returns the schema changes in order; the number of each is its
-// place in the list, beginning with 1.
-func migrations() ([]string, error) {
+// migration is one change of the schema.
+type migration struct {
+	number int // of its file: 0001_registry.sql is 1
+	text   string
+}
+
+// migrations returns the schema changes in the order of their numbers.
+func migrations() ([]migration, error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
-	texts := make([]string, len(names))
+	steps := make([]migration, len(names))
 	for i, name := range names {
 		text, err := migrationFiles.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		texts[i] = string(text)
+		number, _, _ := strings.Cut(path.Base(name), "_")
+		if steps[i].number, err = strconv.Atoi(number); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		steps[i].text = string(text)
 	}
-	return texts, nil
+	return steps, nil
 }
 
 // migrate brings the schema up to date, each step in one transaction together
@@ -61,7 +71,9 @@ func madeByAnother(err error) bool {
 	return errors.As(err, &server) && (server.Code == "23505" || server.Code == "42P07" || server.Code == "42710")
 }
 
-func (s *Store) migrateOnce(ctx context.Context, steps []string) error {
+// migrateOnce makes the steps that are missing, also those that came into the
+// program after later ones.
+func (s *Store) migrateOnce(ctx context.Context, steps []migration) error {
 	err := s.write(ctx, func(tx txn) error {
 		_, err := tx.Exec(`CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)`)
 		return err
@@ -69,16 +81,20 @@ func (s *Store) migrateOnce(ctx context.Context, steps []string) error {
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	var have int
-	if err := s.read.QueryRowContext(ctx, `SELECT coalesce(max(version), 0) FROM schema_version`).Scan(&have); err != nil {
+	rows, err := s.read.QueryContext(ctx, `SELECT version FROM schema_version ORDER BY version`)
+	have, err := collect(rows, err, scanInt)
+	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	if have > len(steps) {
-		return fmt.Errorf("schema version %d, this program knows %d: %w", have, len(steps), ErrNewer)
+	if last := steps[len(steps)-1].number; len(have) > 0 && int(have[len(have)-1]) > last {
+		return fmt.Errorf("schema version %d, this program knows %d: %w", have[len(have)-1], last, ErrNewer)
 	}
-	for n := have + 1; n <= len(steps); n++ {
-		if err := s.write(ctx, func(tx txn) error { return s.step(tx, n, steps[n-1]) }); err != nil {
-			return fmt.Errorf("schema step %d: %w", n, err)
+	for _, m := range steps {
+		if slices.Contains(have, int64(m.number)) {
+			continue
+		}
+		if err := s.write(ctx, func(tx txn) error { return s.step(tx, m) }); err != nil {
+			return fmt.Errorf("schema step %d: %w", m.number, err)
 		}
 	}
 	return nil
@@ -86,11 +102,11 @@ func (s *Store) migrateOnce(ctx context.Context, steps []string) error {
 
 // step makes one change. Its number comes first: a second node waits there, and
 // fails before it has changed anything.
-func (s *Store) step(tx txn, n int, text string) error {
-	if _, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(n) + `)`); err != nil {
+func (s *Store) step(tx txn, m migration) error {
+	if _, err := tx.Exec(`INSERT INTO schema_version (version) VALUES (` + strconv.Itoa(m.number) + `)`); err != nil {
 		return err
 	}
-	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(text)), ";") {
+	for _, stmt := range strings.Split(stripComments(s.engine.replace.Replace(m.text)), ";") {
 		if strings.TrimSpace(stmt) == "" {
 			continue
 		}

@@ -96,6 +96,7 @@ func fill(t *testing.T, s *Store) {
 	_, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1), testDevice(2)}, event)
 	err = errors.Join(err, s.CreateOrg(ctx, registry.Org{ID: 1, Name: "one", Created: testTime}, event),
 		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event))
+	err = errors.Join(err, fillAccounts(ctx, s))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
 	if err == nil { // the second device was provisioned
@@ -205,7 +206,8 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
-	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes"} {
+	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes",
+		"accounts", "bindings", "logins", "scans"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
@@ -411,8 +413,8 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 		t.Errorf("%d clients, %v; want 11", len(clients), err)
 	}
 	events, err := s.AuditEvents(t.Context(), registry.AuditFilter{Limit: 100})
-	if err != nil || len(events) != 14 { // four of fill, ten of the clients
-		t.Errorf("%d audit events, %v; want 14", len(events), err)
+	if err != nil || len(events) != 18 { // eight of fill, ten of the clients
+		t.Errorf("%d audit events, %v; want 18", len(events), err)
 	}
 }
 
@@ -478,7 +480,7 @@ func TestAuditChain(t *testing.T) {
 			}
 			return n, true
 		}
-		if n, ok := check(); n != 6 || !ok {
+		if n, ok := check(); n != 10 || !ok {
 			t.Fatalf("%d links, intact %v", n, ok)
 		}
 		for _, tamper := range []string{

@@ -43,7 +43,10 @@ func (s *Store) Provision(ctx context.Context, p registry.Provisioning, e audit.
 	if err != nil {
 		return 0, err
 	}
-	err = s.writeAudited(ctx, e, func(tx txn) error {
+	err = s.write(ctx, func(tx txn) error {
+		if err := s.appendAudit(tx, e); err != nil { // before the product's row, for which all wait
+			return err
+		}
 		res, err := tx.Exec(`INSERT INTO otp_codes (code) VALUES ($1) ON CONFLICT DO NOTHING`, p.Code)
 		if err := exactlyOne(res, err, registry.ErrSpent); err != nil {
 			return err

@@ -34,7 +34,7 @@ func TestProvisioningToTheQuota(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Connect(s.server.URL, &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}); err != nil {
+	if err := n.Connect(&http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}, s.server.URL); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Provision(t.Context(), newcomers, func(int64) {}, unforgiving); err != nil {
@@ -61,10 +61,15 @@ func TestKillWhileProvisioning(t *testing.T) {
 	}
 	check := func(round int) {
 		t.Helper()
-		if err := n.Connect(s.server.URL, &http.Transport{MaxIdleConnsPerHost: workers}); err != nil {
+		if err := n.Connect(&http.Transport{MaxIdleConnsPerHost: workers}, s.server.URL); err != nil {
 			t.Fatal(err)
 		}
-		err := errors.Join(n.CheckIdentities(), n.CheckLedger(t.Context(), s.database(t)), n.Authenticate(t.Context(), workers))
+		db := s.database(t)
+		err := errors.Join(n.CheckIdentities(), n.CheckLedger(t.Context(), db))
+		if err == nil && round%2 == 1 { // these have a new key before they first use one
+			err = n.AskAgain(t.Context(), workers)
+		}
+		err = errors.Join(err, n.Authenticate(t.Context(), workers), n.AskAgain(t.Context(), workers), n.CheckLedger(t.Context(), db))
 		if err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, s.server.Output())
 		}

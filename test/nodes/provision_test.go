@@ -10,12 +10,12 @@ import (
 	"github.com/hallmark-id/hallmark/test/promise"
 )
 
-// newNewcomers makes devices that ask for an identity through the balancer.
-func (c *cluster) newNewcomers(t *testing.T, devices int, quota int64, transport *http.Transport) *promise.Newcomers {
+// newNewcomers makes devices that ask for an identity at these addresses.
+func (c *cluster) newNewcomers(t *testing.T, devices int, quota int64, transport *http.Transport, urls ...string) *promise.Newcomers {
 	t.Helper()
 	n, err := promise.NewNewcomers(t.Context(), c.operator(t), devices, quota)
 	if err == nil {
-		err = n.Connect(c.balancer.url(), transport)
+		err = n.Connect(transport, urls...)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -35,9 +35,10 @@ func (c *cluster) database(t *testing.T) *sql.DB {
 
 // Ten thousand devices ask all nodes at once for nine thousand licences.
 func TestProvisioningToTheQuota(t *testing.T) {
-	const newcomers, quota, connections = 10_000, 9_000, 128
+	const newcomers, quota, connections = 10_000, 9_000, 48
 	c := newCluster(t)
-	n := c.newNewcomers(t, newcomers, quota, &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections})
+	n := c.newNewcomers(t, newcomers, quota, &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections},
+		c.nodes[0].URL, c.nodes[1].URL, c.nodes[2].URL)
 	err := n.Provision(t.Context(), newcomers, func(int64) {}, func(error) bool { return false })
 	if err != nil {
 		t.Fatal(err, c.output())
@@ -56,7 +57,7 @@ func TestProvisioningToTheQuota(t *testing.T) {
 func TestKillNodesWhileProvisioning(t *testing.T) {
 	const newcomers, quota, kills = 3000, 2800, 6
 	c := newCluster(t)
-	n := c.newNewcomers(t, newcomers, quota, &http.Transport{DisableKeepAlives: true})
+	n := c.newNewcomers(t, newcomers, quota, &http.Transport{DisableKeepAlives: true}, c.balancer.url())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	turn, finished := make(chan int, kills), make(chan error, 1)

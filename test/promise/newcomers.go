@@ -29,7 +29,7 @@ type Newcomers struct {
 	quota      int64
 	token      id2.Token
 	credential *openapi.Credential
-	client     *openapi.Client
+	clients    []*openapi.Client // one for each server
 	devices    []newcomer
 	serial     atomic.Uint64
 }
@@ -41,6 +41,7 @@ type newcomer struct {
 	remaining int64 // as it was told
 	id        string
 	key       id2.PrivateKey
+	proven    bool // has authenticated
 }
 
 // NewNewcomers makes a product with a quota, n devices and an API client.
@@ -58,12 +59,23 @@ func NewNewcomers(ctx context.Context, op *operator.Client, n int, quota int64) 
 		credential: openapi.NewCredential(access.AccessKeyID, access.AccessKeySecret)}, err
 }
 
-// Connect points the back end at a server. No request may be under way.
-func (n *Newcomers) Connect(url string, transport *http.Transport) (err error) {
-	n.client, err = openapi.NewClient(openapi.ClientOptions{Endpoint: url, Credential: n.credential,
-		HTTP: &http.Client{Transport: transport, Timeout: 5 * time.Minute}})
-	return err
+// Connect points the back end at one or more servers, among which it spreads the
+// devices. No request may be under way.
+func (n *Newcomers) Connect(transport *http.Transport, urls ...string) error {
+	n.clients = nil
+	for _, url := range urls {
+		c, err := openapi.NewClient(openapi.ClientOptions{Endpoint: url, Credential: n.credential,
+			HTTP: &http.Client{Transport: transport, Timeout: 5 * time.Minute}})
+		if err != nil {
+			return err
+		}
+		n.clients = append(n.clients, c)
+	}
+	return nil
 }
+
+// client is the one that asks for a device.
+func (n *Newcomers) client(device int) *openapi.Client { return n.clients[device%len(n.clients)] }
 
 // Provision lets every device ask that has no answer yet, workers of them at
 // once, until ctx ends or a worker meets an error that again does not forgive;
@@ -74,15 +86,44 @@ func (n *Newcomers) Provision(ctx context.Context, workers int, answered func(in
 	return n.each(workers, func(i int) error {
 		d := &n.devices[i]
 		for ctx.Err() == nil && d.answer == 0 {
-			err := n.ask(ctx, i)
-			if err != nil && !forgive(err) {
-				return err
+			answer, err := n.ask(ctx, i)
+			if err == nil && answer == id2.CodeBusy {
+				err = errBusy
 			}
-			if err == nil {
+			switch {
+			case err != nil && !forgive(err):
+				return err
+			case err != nil:
+			case answer != id2.CodeOK && answer != id2.CodeQuota:
+				return fmt.Errorf("%w: newcomer %d got %d", ErrRefused, i, answer)
+			default:
+				d.answer = answer
 				answered(count.Add(1))
 			}
 		}
 		return nil
+	})
+}
+
+// AskAgain lets every device that was told its identity ask for another, workers
+// of them at once: it must get the same id with a new key as long as it has not
+// authenticated, and be refused with 57 from then on.
+func (n *Newcomers) AskAgain(ctx context.Context, workers int) error {
+	return n.each(workers, func(i int) error {
+		d := &n.devices[i]
+		if d.answer != id2.CodeOK {
+			return nil
+		}
+		id, key, want := d.id, d.key.Public(), id2.CodeOK
+		if d.proven {
+			want = id2.CodeFingerprintDuplicate
+		}
+		answer, err := n.ask(ctx, i)
+		now := d.key.Public()
+		if err == nil && (answer != want || d.id != id || (now == key) != d.proven) {
+			err = fmt.Errorf("%w: newcomer %d, proven %v, asked again: %d, id %s became %s", ErrRefused, i, d.proven, answer, id, d.id)
+		}
+		return err
 	})
 }
 
@@ -105,34 +146,27 @@ func (n *Newcomers) each(workers int, play func(i int) error) error {
 // errBusy says that the server does not know the outcome itself.
 var errBusy = errors.New("the server is busy")
 
-// ask makes a code with a new session key and sends it. ErrRefused is an answer
-// that no newcomer should get.
-func (n *Newcomers) ask(ctx context.Context, i int) error {
+// ask makes a code with a new session key, sends it, and loads the identity if
+// the answer has one.
+func (n *Newcomers) ask(ctx context.Context, i int) (id2.Code, error) {
 	d := &n.devices[i]
 	d.tries++
 	request := id2.OTPRequest{KeyType: n.token.KeyType, Fingerprint: fmt.Appendf(nil, "newcomer %d", i)}
 	if _, err := rand.Read(request.SessionKey[:]); err != nil {
-		return err
+		return 0, err
 	}
 	code, err := request.AuthCode(n.token)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	res, err := n.client.Call(ctx, "OtpGetId2", params("DeviceAuthCode", base64.StdEncoding.EncodeToString(code)))
+	res, err := n.client(i).Call(ctx, "OtpGetId2", params("DeviceAuthCode", base64.StdEncoding.EncodeToString(code)))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	switch answer := id2.Code(res.Code); answer {
-	case id2.CodeOK:
-		return d.load(&request, res.Data)
-	case id2.CodeQuota:
-		d.answer = answer
-		return nil
-	case id2.CodeBusy:
-		return errBusy
-	default:
-		return fmt.Errorf("%w: newcomer %d got %d: %s", ErrRefused, i, res.Code, res.Message)
+	if res.Code == int(id2.CodeOK) {
+		err = d.load(&request, res.Data)
 	}
+	return id2.Code(res.Code), err
 }
 
 // load takes the identity out of an answer.
@@ -148,7 +182,7 @@ func (d *newcomer) load(request *id2.OTPRequest, answer json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("%w: provision data: %w", ErrRefused, err)
 	}
-	d.remaining, d.answer = data.Remaining, id2.CodeOK
+	d.remaining = data.Remaining
 	return nil
 }
 
@@ -167,10 +201,11 @@ func (n *Newcomers) Authenticate(ctx context.Context, workers int) error {
 		if err != nil {
 			return err
 		}
-		res, err := n.client.Call(ctx, "Verify", params("Id2", d.id, "ProductKey", n.Product, "AuthCode", c.String()))
+		res, err := n.client(i).Call(ctx, "Verify", params("Id2", d.id, "ProductKey", n.Product, "AuthCode", c.String()))
 		if err == nil && res.Code != int(id2.CodeOK) {
 			err = fmt.Errorf("%w: newcomer %d, %s, cannot authenticate: %d", ErrRefused, i, d.id, res.Code)
 		}
+		d.proven = d.proven || err == nil
 		return err
 	})
 }

@@ -9,10 +9,10 @@ import (
 )
 
 // CheckLogin checks that a message's signature is one over its authId by a
-// certificate that the trust accepts; it returns the certificate. Whose it is,
-// and whether that one may log in, is for the caller to say. The error is a
-// [*Rejection].
-func (c *Channel) CheckLogin(m *LoginVerify, t *Trust, now time.Time) (*smx509.Certificate, error) {
+// certificate that the trust accepts; it returns the chain from the certificate
+// to its root. Whose it is, and whether that one may log in, is for the caller to
+// say. The error is a [*Rejection].
+func (c *Channel) CheckLogin(m *LoginVerify, t *Trust, now time.Time) ([]*smx509.Certificate, error) {
 	message, err := c.settings.SignedMessage(m.AuthID)
 	if err != nil {
 		return nil, &Rejection{WhySignature}
@@ -21,9 +21,9 @@ func (c *Channel) CheckLogin(m *LoginVerify, t *Trust, now time.Time) (*smx509.C
 }
 
 // CheckVerify checks that a message's signature is one over its source data by a
-// certificate that the trust accepts; it returns the certificate. The error is a
-// [*Rejection].
-func (c *Channel) CheckVerify(m *Verify, t *Trust, now time.Time) (*smx509.Certificate, error) {
+// certificate that the trust accepts; it returns the chain from the certificate
+// to its root. The error is a [*Rejection].
+func (c *Channel) CheckVerify(m *Verify, t *Trust, now time.Time) ([]*smx509.Certificate, error) {
 	message, err := base64.StdEncoding.Strict().DecodeString(m.SrcData)
 	if err != nil {
 		return nil, &Rejection{WhySignature}
@@ -31,7 +31,7 @@ func (c *Channel) CheckVerify(m *Verify, t *Trust, now time.Time) (*smx509.Certi
 	return c.check(m.SignCert, m.SignData, message, t, now)
 }
 
-func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now time.Time) (*smx509.Certificate, error) {
+func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now time.Time) ([]*smx509.Certificate, error) {
 	der, err := decodeCert(certHex, c.settings.Lenient)
 	if err != nil {
 		return nil, err
@@ -40,15 +40,15 @@ func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now t
 	if err != nil {
 		return nil, &Rejection{WhySignData}
 	}
-	cert, err := t.Check(der, c.settings.CertUsage, now)
+	chain, err := t.Check(der, c.settings.CertUsage, now)
 	if err != nil {
 		return nil, err
 	}
-	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
-	if !ok || !signature.by(cert) || !signature.verify(&c.settings, key, message) {
+	key, ok := chain[0].PublicKey.(*ecdsa.PublicKey)
+	if !ok || !signature.by(chain[0]) || !signature.verify(&c.settings, key, message) {
 		return nil, &Rejection{WhySignature}
 	}
-	return cert, nil
+	return chain, nil
 }
 
 // by reports whether a signature names the certificate as its signer's; only

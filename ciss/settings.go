@@ -102,7 +102,9 @@ type Settings struct {
 	Status      StatusMap   `json:"status"`
 	Order       []string    `json:"response_order"`         // of the members of a response
 	SuccessDesc bool        `json:"result_desc_on_success"` // a success carries a resultDesc too
-	Lenient     bool        `json:"lenient"`                // reads what ciss §2.5 lists
+	// Requester has the answer to a scan say who asks to log in, and from where.
+	Requester bool `json:"result_desc_requester"`
+	Lenient   bool `json:"lenient"` // reads what ciss §2.5 lists
 }
 
 // DefaultUserID is the SM2 user id of GM/T 0009-2012.
@@ -115,14 +117,14 @@ func DefaultSettings() Settings {
 		SignForms: []SignForm{SignRaw, SignSKF, SignDER}, CertUsage: UsageSignature, Zone: "+08:00", Window: 300,
 		Status:      StatusMap{Message: StatusMessage, Authentication: StatusAuthentication, Internal: StatusInternal},
 		Order:       []string{nameSignature, nameDesc, nameTime},
-		SuccessDesc: true,
+		SuccessDesc: true, Requester: true,
 	}
 }
 
-// ParseSettings reads a JSON object; a setting that it leaves out keeps its
-// default, and one that does not exist is an error.
-func ParseSettings(data []byte) (Settings, error) {
-	s := DefaultSettings()
+// With returns the settings with those changed that a JSON object names. A
+// setting that does not exist is an error.
+func (s Settings) With(data []byte) (Settings, error) {
+	s.SignForms, s.Order = slices.Clone(s.SignForms), slices.Clone(s.Order)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {

@@ -19,16 +19,16 @@ func TestDefaultSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := ParseSettings(text)
+	back, err := DefaultSettings().With(text)
 	if err != nil || !cmp.Equal(s, back) {
 		t.Errorf("%v %s", err, cmp.Diff(s, back))
 	}
-	if none, err := ParseSettings([]byte(`{}`)); err != nil || !cmp.Equal(s, none) {
+	if none, err := s.With([]byte(`{}`)); err != nil || !cmp.Equal(s, none) {
 		t.Errorf("no settings: %v %s", err, cmp.Diff(s, none))
 	}
 }
 
-func TestParseSettings(t *testing.T) {
+func TestWith(t *testing.T) {
 	good := map[string]func(*Settings){
 		`{"iv":"prefix"}`: func(s *Settings) { s.IV = IVPrefix },
 		`{"iv":"000102030405060708090A0B0c0d0e0f"}`:                 func(s *Settings) { s.IV = "000102030405060708090A0B0c0d0e0f" },
@@ -41,7 +41,7 @@ func TestParseSettings(t *testing.T) {
 	for text, change := range good {
 		want := DefaultSettings()
 		change(&want)
-		if got, err := ParseSettings([]byte(text)); err != nil || !cmp.Equal(got, want) {
+		if got, err := DefaultSettings().With([]byte(text)); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%s: %v %s", text, err, cmp.Diff(want, got))
 		}
 	}
@@ -53,7 +53,7 @@ func TestParseSettings(t *testing.T) {
 		`{"status":{"message":10000}}`, `{"response_order":["signature","resultDesc"]}`, `{"response_order":["signature","signature","timestamp"]}`, `{"colour":"red"}`,
 	}
 	for _, text := range bad {
-		if s, err := ParseSettings([]byte(text)); err == nil {
+		if s, err := DefaultSettings().With([]byte(text)); err == nil {
 			t.Errorf("%s is accepted: %+v", text, s)
 		}
 	}

@@ -245,7 +245,7 @@ func TestCheckVerify(t *testing.T) {
 	data := []byte("合同 No. 7")
 	m := Verify{SrcData: base64.StdEncoding.EncodeToString(data), SignCert: hex.EncodeToString(s.cert.Raw),
 		SignData: hex.EncodeToString(s.der(t, c.settings, data))}
-	if cert, err := c.CheckVerify(&m, s.trust, certTime); err != nil || !cert.Equal(s.cert) {
+	if chain, err := c.CheckVerify(&m, s.trust, certTime); err != nil || !chain[0].Equal(s.cert) {
 		t.Error(err)
 	}
 	m.SrcData = base64.StdEncoding.EncodeToString(data[1:])

@@ -92,9 +92,10 @@ func authority(c *smx509.Certificate) string {
 	return string(c.RawSubject) + string(c.RawSubjectPublicKeyInfo)
 }
 
-// Check parses a certificate in DER and checks it at a time. The error is a
-// [*Rejection].
-func (t *Trust) Check(der []byte, usage Usage, now time.Time) (*smx509.Certificate, error) {
+// Check parses a certificate in DER and checks it at a time. It returns the
+// chain from the certificate to its root, which the caller must not change. The
+// error is a [*Rejection].
+func (t *Trust) Check(der []byte, usage Usage, now time.Time) ([]*smx509.Certificate, error) {
 	name := sha256.Sum256(der)
 	chain := t.cache.get(name)
 	if chain == nil || !chain.validAt(now) {
@@ -108,11 +109,10 @@ func (t *Trust) Check(der []byte, usage Usage, now time.Time) (*smx509.Certifica
 	if err := t.revoked(chain, now); err != nil {
 		return nil, err
 	}
-	cert := chain.certs[0]
-	if !usage.allows(cert.KeyUsage) {
+	if !usage.allows(chain.certs[0].KeyUsage) {
 		return nil, &Rejection{WhyUsage}
 	}
-	return cert, nil
+	return chain.certs, nil
 }
 
 // verify builds the chain of a certificate.

@@ -77,8 +77,8 @@ func TestTrust(t *testing.T) {
 	trust := newTrust(t, p.options())
 	for range 2 { // the second time through the cache
 		for _, test := range tests {
-			cert, err := trust.Check(test.der, test.usage, test.now)
-			if test.why == "" && (err != nil || string(cert.Raw) != string(test.der)) || test.why != "" && !rejected(err, test.why) {
+			chain, err := trust.Check(test.der, test.usage, test.now)
+			if test.why == "" && (err != nil || len(chain) != 3 || string(chain[0].Raw) != string(test.der) || !chain[1].Equal(p.middle.cert)) || test.why != "" && !rejected(err, test.why) {
 				t.Errorf("%s: %v, want %q", test.name, err, test.why)
 			}
 		}

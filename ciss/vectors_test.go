@@ -155,7 +155,7 @@ func TestForeignSignatures(t *testing.T) {
 	c := newTestChannel(t, nil)
 	for name, data := range map[string]string{"go": v.GoDER, "go raw": v.GoRaw, "node": v.NodeDER, "openssl": v.OpenSSLSigned} {
 		m := LoginVerify{AuthID: v.AuthID, SignCert: v.User, SignData: data}
-		if cert, err := c.CheckLogin(&m, trust, certTime); err != nil || cert.Subject.CommonName == "" {
+		if chain, err := c.CheckLogin(&m, trust, certTime); err != nil || len(chain) != 2 || chain[0].Subject.CommonName == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 		m.AuthID = "x" + m.AuthID[1:]

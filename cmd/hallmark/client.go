@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/hallmark-id/hallmark/internal/operator"
@@ -22,6 +23,16 @@ type ClientCreateCmd struct {
 	Name    string   `help:"What it is for."`
 	Scope   []string `placeholder:"ACTION,…" help:"Actions it may call; all of its door if not given."`
 	Network []string `placeholder:"CIDR,…" help:"Networks it may call from; any if not given."`
+	AppID   string   `name:"app-id" placeholder:"ID" help:"Keep the appId that an app has already; ciss only, with --app-key-file."`
+	AppKey  string   `name:"app-key-file" placeholder:"FILE|-" help:"Keep the SM4 key that an app has already: 32 hexadecimal digits or 16 characters. - for standard input."`
+}
+
+// Validate refuses what no server would take, as wrong use.
+func (cmd *ClientCreateCmd) Validate() error {
+	if (cmd.AppID == "") != (cmd.AppKey == "") || cmd.AppID != "" && cmd.Door != "ciss" {
+		return errors.New("--app-id and --app-key-file go together, and with --door ciss only")
+	}
+	return nil
 }
 
 // Help implements kong.HelpProvider.
@@ -37,7 +48,15 @@ func (cmd *ClientCreateCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	created, err := c.CreateAPIClient(ctx, operator.ClientSpec{Door: cmd.Door, Name: cmd.Name, Scopes: cmd.Scope, Networks: cmd.Network})
+	spec := operator.ClientSpec{Door: cmd.Door, Name: cmd.Name, Scopes: cmd.Scope, Networks: cmd.Network, AppID: cmd.AppID}
+	if cmd.AppKey != "" {
+		text, err := e.readKey(cmd.AppKey)
+		if err != nil {
+			return err
+		}
+		spec.AppKey = strings.TrimSpace(text)
+	}
+	created, err := c.CreateAPIClient(ctx, spec)
 	if err != nil {
 		return err
 	}

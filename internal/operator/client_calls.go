@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -228,4 +229,42 @@ func (c *Client) SetNodeDraining(ctx context.Context, id string, draining bool) 
 		action = "/drain"
 	}
 	return fetch[NodeStanding](ctx, c.withoutOrg(), http.MethodPost, "/nodes/"+url.PathEscape(id)+action, nil, nil)
+}
+
+// AppSettings returns the settings of an app of the ciss door.
+func (c *Client) AppSettings(ctx context.Context, id string) (AppSettings, error) {
+	return fetch[AppSettings](ctx, c, http.MethodGet, "/clients/"+url.PathEscape(id)+"/settings", nil, nil)
+}
+
+// SetAppSettings changes those settings of an app that the map names, and
+// returns all of them.
+func (c *Client) SetAppSettings(ctx context.Context, id string, change map[string]json.RawMessage) (AppSettings, error) {
+	return fetch[AppSettings](ctx, c, http.MethodPatch, "/clients/"+url.PathEscape(id)+"/settings", nil, change)
+}
+
+// Roots lists the roots and intermediates of the ciss door.
+func (c *Client) Roots(ctx context.Context) (RootList, error) {
+	return fetch[RootList](ctx, c, http.MethodGet, "/ciss/roots", nil, nil)
+}
+
+// AddRoot trusts a certificate.
+func (c *Client) AddRoot(ctx context.Context, s RootSpec) (Root, error) {
+	return fetch[Root](ctx, c, http.MethodPost, "/ciss/roots", nil, s)
+}
+
+// RemoveRoot ends the trust in a certificate.
+func (c *Client) RemoveRoot(ctx context.Context, fingerprint string) (RemovedRoot, error) {
+	return fetch[RemovedRoot](ctx, c, http.MethodDelete, "/ciss/roots/"+url.PathEscape(fingerprint), nil, nil)
+}
+
+// SetRootCRL gives the revocation list, in DER or PEM, of an authority, and returns
+// whose it is.
+func (c *Client) SetRootCRL(ctx context.Context, list io.Reader) (Root, error) {
+	var out Root
+	req, err := c.request(ctx, http.MethodPost, "/ciss/crls", nil, list)
+	if err != nil {
+		return out, err
+	}
+	req.Header.Set("Content-Type", crlType)
+	return out, c.roundTrip(req, &out)
 }

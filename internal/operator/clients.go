@@ -44,6 +44,9 @@ type ClientSpec struct {
 	Name     string   `json:"name,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
 	Networks []string `json:"networks,omitempty"`
+	// AppID and AppKey are what an app of the ciss door has already.
+	AppID  string `json:"app_id,omitempty"`
+	AppKey string `json:"app_sm4_key,omitempty"`
 }
 
 // ClientStanding is what enabling and disabling a client answers.
@@ -95,7 +98,8 @@ func createClient(c *call) (any, error) {
 	if err := c.decode(&body); err != nil {
 		return nil, err
 	}
-	spec := registry.ClientSpec{Door: registry.Door(body.Door), Name: body.Name, Scopes: body.Scopes, Networks: body.Networks}
+	spec := registry.ClientSpec{Door: registry.Door(body.Door), Name: body.Name, Scopes: body.Scopes, Networks: body.Networks,
+		AppID: body.AppID, AppKey: body.AppKey}
 	client, secret, err := c.Registry.CreateClient(c.r.Context(), org, spec, c.by)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ var kinds = []kind{
 		"send Authorization: Bearer with the content of the file operator.token in the server's data directory"},
 	{errNoRoute, http.StatusNotFound, "not_found", "the API is described at " + DocumentPath},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "the API is described at " + DocumentPath},
-	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON as application/json, and a device import as text/csv"},
+	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON as application/json, a device import as text/csv, a revocation list as application/pkix-crl"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "only devices:import takes bodies of any length"},
 	{registry.ErrNotFound, http.StatusNotFound, "not_found", "check the spelling; what another organisation owns is found only when that is named (--org)"},
 	{registry.ErrExists, http.StatusConflict, "already_exists", "use the one that is there, or choose another"},

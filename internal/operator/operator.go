@@ -91,6 +91,13 @@ var routes = []route{
 	{"POST", "/clients/{client_id}/enable", http.StatusOK, orgOnly, enableClient},
 	{"POST", "/clients/{client_id}/disable", http.StatusOK, orgOnly, disableClient},
 	{"DELETE", "/clients/{client_id}", http.StatusOK, orgOnly, deleteClient},
+	{"GET", "/clients/{client_id}/settings", http.StatusOK, orgOnly, getAppSettings},
+	{"PATCH", "/clients/{client_id}/settings", http.StatusOK, orgOnly, setAppSettings},
+
+	{"GET", "/ciss/roots", http.StatusOK, orgOnly, listRoots},
+	{"POST", "/ciss/roots", http.StatusCreated, orgOnly, addRoot},
+	{"DELETE", "/ciss/roots/{fingerprint}", http.StatusOK, orgOnly, removeRoot},
+	{"POST", "/ciss/crls", http.StatusOK, orgOnly, setRootCRL},
 
 	{"GET", "/authorities", http.StatusOK, nil, listAuthorities},
 	{"POST", "/authorities", http.StatusCreated, nil, createAuthority},

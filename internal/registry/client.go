@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/hallmark-id/hallmark/ciss"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -43,13 +44,15 @@ type Client struct {
 // ClientRow is a client as a store keeps it, its secret sealed.
 type ClientRow struct {
 	Client
-	Secret []byte
+	Secret   []byte
+	Settings string // of an app of the ciss door: JSON, "" for the defaults
 }
 
-// LiveClient is a client of the id2 door ready to check requests.
+// LiveClient is a client ready to check requests of its door.
 type LiveClient struct {
 	Client
-	Credential *openapi.Credential
+	Credential *openapi.Credential // of the id2 door
+	Channel    *ciss.Channel       // of the ciss door
 	// ActorName is what the audit record calls it.
 	ActorName string
 	touched   atomic.Int64 // the last use that was handed to the store
@@ -75,13 +78,16 @@ type ClientSpec struct {
 	Name     string
 	Scopes   []string
 	Networks []string
+	// AppID and AppKey are the appId and the SM4 key that an app of the ciss door
+	// has already; "" makes new ones. They go together.
+	AppID, AppKey string
 }
 
 // doorScopes are the actions a client of each door may be limited to.
 var doorScopes = map[Door][]string{
 	DoorID2:  {"GetServerRandom", "Verify", "VerifyAndEncrypt", "GetServerAuthCodeAndEncryptData", "OtpGetId2"},
 	DoorEnOS: {"Apply", "Renew", "Revoke", "Read"},
-	DoorCISS: {},
+	DoorCISS: {"Scan", "LoginVerify", "Verify"},
 }
 
 // CreateClient makes a client and returns its secret, which is shown only here.
@@ -90,9 +96,11 @@ func (r *Registry) CreateClient(ctx context.Context, org ID, s ClientSpec, by au
 	if err != nil {
 		return Client{}, "", err
 	}
-	id, secret, err := newCredential(r.random, s.Door)
-	if err != nil {
-		return Client{}, "", err
+	id, secret := s.AppID, s.AppKey
+	if id == "" {
+		if id, secret, err = newCredential(r.random, s.Door); err != nil {
+			return Client{}, "", err
+		}
 	}
 	c.ID = id
 	sealed, err := r.ring.Seal([]byte(secret), clientBinding(id))
@@ -114,6 +122,9 @@ func (r *Registry) newClient(org ID, s ClientSpec) (Client, error) {
 	if len(s.Name) > maxName || !isText(s.Name) {
 		return Client{}, invalid("a name has at most %d bytes of text without control characters", maxName)
 	}
+	if err := s.checkApp(); err != nil {
+		return Client{}, err
+	}
 	for _, scope := range s.Scopes {
 		if !slices.Contains(known, scope) {
 			return Client{}, invalid("%q is not a scope of the %s door; its scopes are: %s", scope, s.Door, strings.Join(known, ", "))
@@ -128,6 +139,25 @@ func (r *Registry) newClient(org ID, s ClientSpec) (Client, error) {
 		c.Networks = append(c.Networks, unmapped(p))
 	}
 	return c, nil
+}
+
+// checkApp judges the appId and the key that an app brings along. It never quotes
+// the key.
+func (s *ClientSpec) checkApp() error {
+	if s.AppID == "" && s.AppKey == "" {
+		return nil
+	}
+	if s.Door != DoorCISS || s.AppID == "" || s.AppKey == "" {
+		return invalid("an app of the ciss door may bring its appId and its SM4 key, both together; no other client brings any")
+	}
+	key, err := ciss.ParseKey(s.AppKey)
+	if err != nil {
+		return invalid("the SM4 key has 32 hexadecimal digits or 16 ASCII characters")
+	}
+	if _, err := ciss.NewChannel(s.AppID, key, ciss.DefaultSettings(), nil); err != nil {
+		return invalid("an appId has 1 to 64 letters, digits, hyphens and underscores")
+	}
+	return nil
 }
 
 // unmapped returns the network in the form that AllowsFrom compares: one of
@@ -213,8 +243,15 @@ func (r *Registry) loadClient(ctx context.Context, id string) (*LiveClient, erro
 		return nil, fmt.Errorf("client %s: %w", row.ID, err)
 	}
 	defer clear(secret)
-	live := &LiveClient{Client: row.Client, ActorName: string(row.Door) + ":" + row.ID,
-		Credential: openapi.NewCredential(row.ID, string(secret))}
+	live := &LiveClient{Client: row.Client, ActorName: string(row.Door) + ":" + row.ID}
+	switch row.Door {
+	case DoorID2:
+		live.Credential = openapi.NewCredential(row.ID, string(secret))
+	case DoorCISS:
+		if live.Channel, err = r.newChannel(&row, string(secret)); err != nil {
+			return nil, fmt.Errorf("client %s: %w", row.ID, err)
+		}
+	}
 	live.touched.Store(int64(row.LastUsed))
 	return live, nil
 }

@@ -47,6 +47,7 @@ const (
 	ProductChanged                       // Name is its key
 	ClientChanged                        // Name is its id
 	ScanChanged                          // Name is its authId; nothing is cached of it
+	TrustChanged                         // of an organisation's roots
 )
 
 // Change is something that another node changed.
@@ -67,6 +68,8 @@ func (r *Registry) Apply(c Change) {
 		r.devices.invalidateAll()
 	case ClientChanged:
 		r.clients.invalidate(c.Name)
+	case TrustChanged:
+		r.trusts.invalidate(c.Org)
 	}
 }
 
@@ -75,6 +78,7 @@ func (r *Registry) ApplyAll() {
 	r.products.invalidateAll()
 	r.clients.invalidateAll()
 	r.devices.invalidateAll()
+	r.trusts.invalidateAll()
 }
 
 // SetBlind says whether changes made elsewhere may go unheard at the moment:

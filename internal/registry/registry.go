@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hallmark-id/hallmark/ciss"
 	"github.com/hallmark-id/hallmark/internal/keyring"
 )
 
@@ -52,6 +53,7 @@ type Registry struct {
 	// products is keyed by product key; a LiveProduct is shared by all its
 	// devices and replaced, never changed.
 	products *cache[string, *LiveProduct]
+	trusts   *cache[ID, *ciss.Trust] // by organisation
 }
 
 // Options configures New.
@@ -76,11 +78,13 @@ func New(o Options) *Registry {
 	r.devices = newCache(o.CacheEntries, deviceKey.own, r.loadDevice)
 	r.products = newCache(maxCachedProducts, strings.Clone, r.loadProduct)
 	r.clients = newCache(maxCachedClients, strings.Clone, r.loadClient)
-	r.devices.blind, r.products.blind, r.clients.blind = &r.blind, &r.blind, &r.blind
+	r.trusts = newCache(maxCachedTrusts, func(org ID) ID { return org }, r.loadTrust)
+	r.devices.blind, r.products.blind, r.clients.blind, r.trusts.blind = &r.blind, &r.blind, &r.blind, &r.blind
 	return r
 }
 
 const (
 	maxCachedProducts = 100_000
 	maxCachedClients  = 10_000
+	maxCachedTrusts   = 1_000
 )

@@ -17,6 +17,7 @@ type Store interface {
 	LicenceStore
 	ProvisionStore
 	ClientStore
+	RootStore
 	AuditStore
 	NodeStore
 }
@@ -83,6 +84,9 @@ type ClientStore interface {
 	Client(ctx context.Context, id string) (ClientRow, error)
 	Clients(ctx context.Context, org ID) ([]Client, error)
 	SetClientDisabled(ctx context.Context, org ID, id string, disabled bool, e audit.Event) error
+	// SetClientSettings writes the settings of an app of the ciss door if they are
+	// still as they were read, else ErrConflict.
+	SetClientSettings(ctx context.Context, org ID, id, was, settings string, e audit.Event) error
 	DeleteClient(ctx context.Context, org ID, id string, e audit.Event) error
 	MarkClientUsed(ctx context.Context, id string, at Instant) error
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
-const clientColumns = `SELECT id, org, door, name, secret, scopes, networks, disabled, last_used, created`
+const clientColumns = `SELECT id, org, door, name, secret, scopes, networks, disabled, last_used, created, settings`
 
 func scanClient(row scanner) (registry.ClientRow, error) {
 	var c registry.ClientRow
 	var scopes, networks string
 	var disabled int64
-	err := row.Scan(&c.ID, &c.Org, &c.Door, &c.Name, &c.Secret, &scopes, &networks, &disabled, &c.LastUsed, &c.Created)
+	err := row.Scan(&c.ID, &c.Org, &c.Door, &c.Name, &c.Secret, &scopes, &networks, &disabled, &c.LastUsed, &c.Created, &c.Settings)
 	if err != nil {
 		return c, err
 	}
@@ -66,6 +66,17 @@ func (s *Store) SetClientDisabled(ctx context.Context, org registry.ID, id strin
 	return s.writeAudited(ctx, e, func(tx txn) error {
 		res, err := tx.Exec(`UPDATE clients SET disabled = $1 WHERE id = $2 AND org = $3`, flag(disabled), id, org)
 		if err := exactlyOne(res, err, registry.ErrNotFound); err != nil {
+			return err
+		}
+		return s.noteChange(tx, registry.ClientChanged, org, id)
+	})
+}
+
+// SetClientSettings implements registry.ClientStore.
+func (s *Store) SetClientSettings(ctx context.Context, org registry.ID, id, was, settings string, e audit.Event) error {
+	return s.writeAudited(ctx, e, func(tx txn) error {
+		res, err := tx.Exec(`UPDATE clients SET settings = $1 WHERE id = $2 AND org = $3 AND settings = $4`, settings, id, org, was)
+		if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
 			return err
 		}
 		return s.noteChange(tx, registry.ClientChanged, org, id)

@@ -95,7 +95,8 @@ func fill(t *testing.T, s *Store) {
 	ctx := t.Context()
 	_, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1), testDevice(2)}, event)
 	err = errors.Join(err, s.CreateOrg(ctx, registry.Org{ID: 1, Name: "one", Created: testTime}, event),
-		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event))
+		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event),
+		s.AddRoot(ctx, testRoot("A"), event))
 	err = errors.Join(err, fillAccounts(ctx, s))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
@@ -130,6 +131,10 @@ func testClient(id string) registry.ClientRow {
 		Scopes: []string{"Verify", "GetServerRandom"}, Created: testTime}, Secret: []byte("sealed")}
 }
 
+func testRoot(fingerprint string) registry.Root {
+	return registry.Root{Org: 1, Fingerprint: fingerprint, Intermediate: true, Certificate: []byte("certificate"), Created: testTime}
+}
+
 func TestRoundTrips(t *testing.T) {
 	onEach(t, func(t *testing.T, dsn string) {
 		s := open(t, dsn)
@@ -146,6 +151,13 @@ func TestRoundTrips(t *testing.T) {
 		client, err := s.Client(ctx, "AK1")
 		if diff := cmp.Diff(testClient("AK1"), client, cmp.Comparer(func(a, b registry.ClientRow) bool { return reflect.DeepEqual(a, b) })); err != nil || diff != "" {
 			t.Errorf("client: %v\n%s", err, diff)
+		}
+		authorities, err := s.Roots(ctx, 1)
+		if diff := cmp.Diff([]registry.Root{testRoot("A")}, authorities); err != nil || diff != "" {
+			t.Errorf("authorities: %v\n%s", err, diff)
+		}
+		if foreign, err := s.Roots(ctx, 2); err != nil || len(foreign) != 0 {
+			t.Errorf("authorities of another organisation: %v, %v", foreign, err)
 		}
 		for name, get := range map[string]func() error{
 			"product":                        func() error { _, err := s.Product(ctx, "none"); return err },
@@ -185,6 +197,11 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 			"foreign update":     {func() error { return s.UpdateDevice(ctx, foreign, 1, event) }, registry.ErrConflict},
 			"foreign delete":     {func() error { return s.DeleteDevice(ctx, 2, foreign.Asset, event) }, registry.ErrNotFound},
 			"unknown client":     {func() error { return s.SetClientDisabled(ctx, 1, "AK9", true, event) }, registry.ErrNotFound},
+			"stale settings":     {func() error { return s.SetClientSettings(ctx, 1, "AK1", "{}", `{"iv":"key"}`, event) }, registry.ErrConflict},
+			"foreign settings":   {func() error { return s.SetClientSettings(ctx, 2, "AK1", "", `{"iv":"key"}`, event) }, registry.ErrConflict},
+			"root again":         {func() error { return s.AddRoot(ctx, testRoot("A"), event) }, registry.ErrExists},
+			"foreign root":       {func() error { return s.RemoveRoot(ctx, 2, "A", event) }, registry.ErrNotFound},
+			"stale list":         {func() error { return s.SetRootCRL(ctx, 1, "A", []byte("old"), []byte("new"), event) }, registry.ErrConflict},
 			"foreign client":     {func() error { return s.DeleteClient(ctx, 2, "AK1", event) }, registry.ErrNotFound},
 			"unknown product": {func() error {
 				return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, registry.Product{Key: "P9", Org: 1}, event)
@@ -292,15 +309,23 @@ var writes = map[string]func(context.Context, *Store) error{
 	},
 	"CreateClient":      func(ctx context.Context, s *Store) error { return s.CreateClient(ctx, testClient("AK2"), event) },
 	"SetClientDisabled": func(ctx context.Context, s *Store) error { return s.SetClientDisabled(ctx, 1, "AK1", true, event) },
-	"DeleteClient":      func(ctx context.Context, s *Store) error { return s.DeleteClient(ctx, 1, "AK1", event) },
-	"MarkClientUsed":    func(ctx context.Context, s *Store) error { return s.MarkClientUsed(ctx, "AK1", 77) },
-	"AppendAudit":       func(ctx context.Context, s *Store) error { return s.AppendAudit(ctx, []audit.Event{event, event}) },
-	"SealAudit":         func(ctx context.Context, s *Store) error { _, err := s.SealAudit(ctx, [32]byte{1}); return err },
+	"SetClientSettings": func(ctx context.Context, s *Store) error {
+		return s.SetClientSettings(ctx, 1, "AK1", "", `{"iv":"key"}`, event)
+	},
+	"AddRoot":    func(ctx context.Context, s *Store) error { return s.AddRoot(ctx, testRoot("B"), event) },
+	"SetRootCRL": func(ctx context.Context, s *Store) error { return s.SetRootCRL(ctx, 1, "A", nil, []byte("crl"), event) },
+	"RemoveRoot": func(ctx context.Context, s *Store) error {
+		return s.RemoveRoot(ctx, 1, "A", event)
+	},
+	"DeleteClient":   func(ctx context.Context, s *Store) error { return s.DeleteClient(ctx, 1, "AK1", event) },
+	"MarkClientUsed": func(ctx context.Context, s *Store) error { return s.MarkClientUsed(ctx, "AK1", 77) },
+	"AppendAudit":    func(ctx context.Context, s *Store) error { return s.AppendAudit(ctx, []audit.Event{event, event}) },
+	"SealAudit":      func(ctx context.Context, s *Store) error { _, err := s.SealAudit(ctx, [32]byte{1}); return err },
 }
 
 func TestWritesCoverTheStoreInterface(t *testing.T) {
 	readers := map[string]bool{"Orgs": true, "Product": true, "Products": true, "DeviceByID2": true, "DeviceByAsset": true, "Devices": true,
-		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true}
+		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true, "Roots": true}
 	iface := reflect.TypeFor[registry.Store]()
 	for i := range iface.NumMethod() {
 		if name := iface.Method(i).Name; writes[name] == nil && !readers[name] {
@@ -413,8 +438,8 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 		t.Errorf("%d clients, %v; want 11", len(clients), err)
 	}
 	events, err := s.AuditEvents(t.Context(), registry.AuditFilter{Limit: 100})
-	if err != nil || len(events) != 18 { // eight of fill, ten of the clients
-		t.Errorf("%d audit events, %v; want 18", len(events), err)
+	if err != nil || len(events) != 19 { // nine of fill, ten of the clients
+		t.Errorf("%d audit events, %v; want 19", len(events), err)
 	}
 }
 
@@ -480,7 +505,7 @@ func TestAuditChain(t *testing.T) {
 			}
 			return n, true
 		}
-		if n, ok := check(); n != 10 || !ok {
+		if n, ok := check(); n != 11 || !ok {
 			t.Fatalf("%d links, intact %v", n, ok)
 		}
 		for _, tamper := range []string{

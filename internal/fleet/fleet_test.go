@@ -97,7 +97,8 @@ func TestFleetWithoutADoor(t *testing.T) {
 				cancel()
 			}
 		}})
-	if err != nil || last.Provisioning.Succeeded != 0 || last.Provisioning.Failed < 4 || last.Authentication.answers() != 0 {
+	if err != nil || last.Provisioning.Succeeded != 0 || last.Provisioning.Failed < 4 || !strings.Contains(last.Provisioning.LastFailure, "refused") ||
+		strings.Contains(last.Provisioning.LastFailure, "Signature") || last.Authentication.answers() != 0 {
 		t.Errorf("%+v, %v", last, err)
 	}
 }

@@ -61,7 +61,7 @@ func (p *phase) measure(ctx context.Context, request func() (id2.Code, error)) {
 	select {
 	case <-ctx.Done():
 	case <-pause.C:
-		p.tally.lost()
+		p.tally.lost(err)
 	}
 }
 

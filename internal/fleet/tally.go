@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"math"
 	"math/bits"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -17,9 +19,11 @@ import (
 type Figures struct {
 	Succeeded int64     `json:"succeeded"`
 	Refused   []Refusal `json:"refused"`
-	// Failed counts requests that got no answer, or none of the door's.
-	Failed  int64   `json:"failed"`
-	Seconds float64 `json:"seconds"`
+	// Failed counts requests that got no answer, or an error of the gateway, and
+	// LastFailure says why the last one did.
+	Failed      int64   `json:"failed"`
+	LastFailure string  `json:"last_failure,omitempty"`
+	Seconds     float64 `json:"seconds"`
 	// Rate is that of all answers.
 	Rate float64 `json:"per_second"`
 	P50  float64 `json:"p50_us"`
@@ -54,6 +58,7 @@ type tally struct {
 	succeeded int64
 	refused   map[id2.Code]int64
 	failed    int64
+	failure   string // of the last that failed
 	latencies histogram
 }
 
@@ -72,18 +77,28 @@ func (t *tally) answered(code id2.Code, latency time.Duration) {
 	t.refused[code]++
 }
 
-// lost counts a request without an answer.
-func (t *tally) lost() {
+// lost counts a request without an answer of the door.
+func (t *tally) lost(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failed++
+	t.failure = reason(err)
+}
+
+// reason leaves out the request's address, which holds its parameters.
+func reason(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	return err.Error()
 }
 
 // figures returns what was counted in a time.
 func (t *tally) figures(elapsed time.Duration) Figures {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f := Figures{Succeeded: t.succeeded, Refused: []Refusal{}, Failed: t.failed, Seconds: elapsed.Seconds(),
+	f := Figures{Succeeded: t.succeeded, Refused: []Refusal{}, Failed: t.failed, LastFailure: t.failure, Seconds: elapsed.Seconds(),
 		P50: t.latencies.quantile(0.5), P99: t.latencies.quantile(0.99), P999: t.latencies.quantile(0.999), Max: t.latencies.quantile(1)}
 	for _, code := range slices.SortedFunc(maps.Keys(t.refused), cmp.Compare[id2.Code]) {
 		f.Refused = append(f.Refused, Refusal{code, code.Message(), t.refused[code]})

@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -24,8 +26,9 @@ func View(s Snapshot, width int) []string {
 			lines = append(lines, fmt.Sprintf("%-13s %9s  %s %d, %s", "refused", grouped(r.Count), part.action, r.Code, r.Meaning))
 		}
 	}
-	if lost := s.Provisioning.Failed + s.Authentication.Failed; lost > 0 {
-		lines = append(lines, fmt.Sprintf("%-13s %9s", "no answer", grouped(lost)))
+	if failed := s.Provisioning.Failed + s.Authentication.Failed; failed > 0 {
+		why := cmp.Or(s.Authentication.LastFailure, s.Provisioning.LastFailure)
+		lines = append(lines, fmt.Sprintf("%-13s %9s  %s", "failed", grouped(failed), printable(why)))
 	}
 	for i := range lines {
 		lines[i] = cut(strings.TrimRight(lines[i], " "), width)
@@ -75,6 +78,17 @@ func grouped(n int64) string {
 	return text
 }
 
+// printable keeps what a server said on one line and away from the terminal's
+// controls.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 // cut shortens a line to a number of columns.
 func cut(line string, width int) string {
 	if utf8.RuneCountInString(line) <= width {
@@ -86,7 +100,7 @@ func cut(line string, width int) string {
 // Line tells a snapshot in one line, for a log.
 func Line(s Snapshot) string {
 	p, a := &s.Provisioning, &s.Authentication
-	return fmt.Sprintf("%s: provisioned %d of %d, authenticated %d at %.0f/s, p99 %s; refused %d and %d, no answer %d",
+	return fmt.Sprintf("%s: provisioned %d of %d, authenticated %d at %.0f/s, p99 %s; refused %d and %d, failed %d",
 		s.Elapsed.Round(time.Second), p.Succeeded, s.Devices, a.Succeeded, a.Rate, short(a.P99), p.refusals(), a.refusals(), p.Failed+a.Failed)
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 var sample = Snapshot{Devices: 10_000, Connections: 64, Server: "http://127.0.0.1:8080", ProductKey: "a1lamp", Elapsed: 65 * time.Second, Late: 20,
-	Provisioning: Figures{Succeeded: 9000, Refused: []Refusal{{id2.CodeQuota, "the product's quota is used up", 1000}}, Failed: 3, Rate: 1923.4,
+	Provisioning: Figures{Succeeded: 9000, Refused: []Refusal{{id2.CodeQuota, "the product's quota is used up", 1000}}, Failed: 3, LastFailure: "connection\n\x1brefused", Rate: 1923.4,
 		P50: 950, P99: 4100, P999: 31_000, CPU: 505},
 	Authentication: Figures{Succeeded: 1_234_567, Rate: 1003, P50: 88, P99: 12_345, P999: 1_200_000, CPU: 60}}
 
@@ -24,7 +24,7 @@ func TestView(t *testing.T) {
 		"provisioned       9 000  ██████████████████░░     1923/s  p50 950 µs  p99 4.1 ms  p99.9 31 ms",
 		"authenticated 1 234 567                           1003/s  p50 88 µs  p99 12 ms  p99.9 1.2 s",
 		"refused           1 000  OtpGetId2 16, the product's quota is used up",
-		"no answer             3",
+		"failed                3  connection  refused",
 	}
 	if diff := cmp.Diff(want, View(sample, 95)); diff != "" {
 		t.Error(diff)
@@ -55,7 +55,7 @@ func TestViewFits(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	const want = "1m5s: provisioned 9000 of 10000, authenticated 1234567 at 1003/s, p99 12 ms; refused 1000 and 0, no answer 3"
+	const want = "1m5s: provisioned 9000 of 10000, authenticated 1234567 at 1003/s, p99 12 ms; refused 1000 and 0, failed 3"
 	if got := Line(sample); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

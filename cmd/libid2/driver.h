@@ -2,7 +2,7 @@
 #ifndef HALLMARK_DRIVER_H
 #define HALLMARK_DRIVER_H
 
-#include "include/se_driver.h"
+#include "se_driver.h"
 
 /* How many of the three functions there are. */
 int hallmark_driver_functions(void);

@@ -12,12 +12,10 @@ import "C"
 import (
 	"fmt"
 	"math"
-	"time"
 	"unsafe"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/id2/device"
-	"github.com/hallmark-id/hallmark/id2/itls"
 )
 
 // What the functions of id2_client.h hand in is used during the call only, and
@@ -31,9 +29,7 @@ const (
 	minAuthCodeBuffer = 256 // the smallest buffer for an authentication code (id2 §1.3)
 	secretSize        = 64
 	maxServerCode     = 4096
-	maxToken          = 512
 	maxTOTP           = 16
-	maxKeyDigits      = 64
 )
 
 // process is the library of this process.
@@ -46,7 +42,7 @@ func call(operation func(*session) error) C.int {
 		return C.int(device.Number(err))
 	}
 	if err = operation(s); err != nil {
-		options{log: s.log}.report(err)
+		s.log.report(err)
 	}
 	return C.int(device.Number(err))
 }
@@ -122,14 +118,14 @@ func text(s *C.char, limit int) (string, error) {
 }
 
 //export hallmarkInit
-func hallmarkInit(store, home, sealKeyFile, fingerprint, algorithm, log *C.char) C.int {
+func hallmarkInit(store, home, sealKeyFile, fingerprint, algorithm, logging *C.char) C.int {
 	o := options{
 		store: C.GoString(store), home: C.GoString(home), sealKeyFile: C.GoString(sealKeyFile),
-		fingerprint: C.GoString(fingerprint), algorithm: C.GoString(algorithm), log: log != nil,
+		fingerprint: C.GoString(fingerprint), algorithm: C.GoString(algorithm), log: logging != nil,
 	}
 	driver, err := linkedDriver()
 	if err != nil {
-		o.report(err)
+		o.log.report(err)
 		return C.int(device.Number(err))
 	}
 	return C.int(device.Number(process.init(driver, o)))
@@ -262,65 +258,6 @@ func hallmarkDeriveKey(seed *C.char, key *C.uint8_t, length C.uint32_t) C.int {
 	})
 }
 
-//export hallmarkProvisioned
-func hallmarkProvisioned(is *C.bool) C.int {
-	return call(func(s *session) error {
-		if is == nil {
-			return errNull
-		}
-		provisioned, err := s.client.Provisioned()
-		if err == nil {
-			*is = C.bool(provisioned)
-		}
-		return err
-	})
-}
-
-//export hallmarkOTPAuthCode
-func hallmarkOTPAuthCode(token *C.uint8_t, tokenLength C.uint32_t, code *C.uint8_t, length *C.uint32_t) C.int {
-	return call(func(s *session) error {
-		if token == nil {
-			return errNull
-		}
-		return output{data: code, length: length}.deliver(func() ([]byte, error) {
-			fingerprint, err := s.fingerprint()
-			if err != nil {
-				return nil, err
-			}
-			return s.client.OTPAuthCode(string(view(token, tokenLength, maxToken)), fingerprint)
-		})
-	})
-}
-
-//export hallmarkLoadOTPData
-func hallmarkLoadOTPData(data *C.uint8_t, length C.uint32_t) C.int {
-	return call(func(s *session) error {
-		if data == nil {
-			return errNull
-		}
-		return s.client.LoadOTPData(view(data, length, device.MaxOTPDataLength))
-	})
-}
-
-//export hallmarkSetKey
-func hallmarkSetKey(id *C.char, keyType C.int, digits *C.char) C.int {
-	return call(func(s *session) error {
-		idText, err := text(id, id2.MaxIDLength)
-		if err != nil {
-			return err
-		}
-		keyText, err := text(digits, maxKeyDigits)
-		if err != nil {
-			return err
-		}
-		identity, err := identity(idText, int(keyType), keyText)
-		if err != nil {
-			return err
-		}
-		return s.set(identity)
-	})
-}
-
 //export hallmarkTOTP
 func hallmarkTOTP(timestamp C.uint64_t, index, step, length C.uint32_t, password *C.uint8_t) C.int {
 	return call(func(s *session) error {
@@ -346,27 +283,5 @@ func hallmarkTOTPIndex(password *C.uint8_t, length C.uint32_t, index *C.uint32_t
 		}
 		*index = C.uint32_t(i)
 		return nil
-	})
-}
-
-//export hallmarkProvision
-func hallmarkProvision(host *C.char, port C.uint32_t, productKey, productSecret *C.char, milliseconds C.uint32_t) C.int {
-	return call(func(s *session) error {
-		hostText, err := text(host, maxHostName)
-		if err != nil {
-			return err
-		}
-		key, err := text(productKey, itls.MaxProductKey)
-		if err != nil {
-			return err
-		}
-		token, err := text(productSecret, maxToken)
-		if err != nil {
-			return err
-		}
-		if hostText == "" || len(hostText) > maxHostName || key == "" || len(key) > itls.MaxProductKey || port == 0 || port > math.MaxUint16 {
-			return fmt.Errorf("%w: host, port or product key that cannot be", device.ErrBadParameters)
-		}
-		return s.provision(itlsServer{hostText, uint16(port), key}, token, time.Duration(milliseconds)*time.Millisecond)
 	})
 }

@@ -2,7 +2,7 @@
 #ifndef HALLMARK_GUARD_H
 #define HALLMARK_GUARD_H
 
-#include "include/se_driver.h"
+#include "se_driver.h"
 
 /* Starts the Go runtime if it is not running. */
 irot_result_t hallmark_guard_start(void);

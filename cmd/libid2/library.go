@@ -20,7 +20,16 @@ type options struct {
 	sealKeyFile string // in place of the one in the store
 	fingerprint string // in place of the one in the store
 	algorithm   string // of the key in a secure element
-	log         bool   // errors go to standard error
+	log         log
+}
+
+// log is whether errors go to standard error: C has but a number for them.
+type log bool
+
+func (l log) report(err error) {
+	if l {
+		fmt.Fprintln(os.Stderr, "libid2:", err)
+	}
 }
 
 // session is what is open between id2_client_init and id2_client_cleanup.
@@ -29,7 +38,7 @@ type session struct {
 	fingerprint func() ([]byte, error)
 	set         func(device.Identity) error
 	close       func() error
-	log         bool
+	log         log
 }
 
 // library counts the calls of id2_client_init.
@@ -51,7 +60,7 @@ func (l *library) init(driver se.Driver, o options) error {
 		}
 		s, err := open(o)
 		if err != nil {
-			o.report(err)
+			o.log.report(err)
 			return err
 		}
 		s.log = o.log
@@ -87,13 +96,6 @@ func (l *library) session() (*session, error) {
 		return nil, fmt.Errorf("%w: id2_client_init was not called", device.ErrGeneric)
 	}
 	return l.open, nil
-}
-
-// report says on standard error why a call fails, for which C has but a number.
-func (o options) report(err error) {
-	if o.log {
-		fmt.Fprintln(os.Stderr, "libid2:", err)
-	}
 }
 
 // openElement opens the secure element behind a driver.

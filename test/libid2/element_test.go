@@ -5,8 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -26,6 +29,45 @@ func TestElement(t *testing.T) {
 			t.Errorf("a store was made beside the secure element: %v", err)
 		}
 	})
+}
+
+// TestDriverInLibrary: the driver comes as a library of its own, static or shared,
+// linked as se_driver.h says.
+func TestDriverInLibrary(t *testing.T) {
+	dir := t.TempDir()
+	object, archive, shared := filepath.Join(dir, "driver.o"), filepath.Join(dir, "libse.a"), filepath.Join(dir, "libse.so")
+	gcc(t, "gcc", "-fPIC", "-I", builds[0].dir, "-c", "c/driver.c", "-o", object)
+	output(t, "ar", "rcs", archive, object)
+	gcc(t, "gcc", "-shared", object, "-o", shared)
+	static, dynamic := filepath.Join(builds[0].dir, "libid2.a"), "-lid2"
+	for name, c := range map[string]struct {
+		flags []string
+		used  bool
+	}{
+		"archive, static": {[]string{"-Wl,-u,se_open_session", archive, static}, true},
+		"archive, shared": {[]string{"-Wl,-u,se_open_session", archive, dynamic}, true},
+		"shared, static":  {[]string{"-Wl,--no-as-needed", "-lse", static}, true},
+		"shared, shared":  {[]string{"-Wl,--no-as-needed", "-lse", dynamic}, true},
+		"passed over":     {[]string{archive, static}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "program")
+			args := []string{"-std=gnu99", "-I", builds[0].dir, "-o", program, "c/device.c", "-L", builds[0].dir, "-L", dir}
+			args = append(append(args, c.flags...), "-Wl,-rpath,"+builds[0].dir, "-Wl,-rpath,"+dir, "-pthread")
+			gcc(t, "gcc", args...)
+			cmd := command(t, program)
+			cmd.ExtraFiles = []*os.File{serveCard(t)}
+			cmd.Env = append(cmd.Env, "SE_FD=3")
+			cmd.Stdin = strings.NewReader("id\n")
+			want := fmt.Sprintf("0 \n0 %x\n", vectorID)
+			if !c.used { // and so there is a store, without an identity
+				want = "0 \n-11 \n"
+			}
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
+				t.Errorf("%v, %q, want %q", err, out, want)
+			}
+		})
+	}
 }
 
 // serveCard runs a virtual card with the vectors' identity and returns the other

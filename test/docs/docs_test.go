@@ -13,6 +13,7 @@
 package docs
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,8 +148,9 @@ func (d *document) table(t *testing.T, heading string) [][]string {
 // code takes the backquotes off a cell.
 func code(cell string) string { return strings.Trim(cell, "`") }
 
-// binary is hallmark, built once for all tests of this package.
-var binary string
+// binary is hallmark and libid2 the folder of the C library, built once for all
+// tests of this package.
+var binary, libid2 string
 
 func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
@@ -166,6 +168,10 @@ func buildAndRun(m *testing.M) int {
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		panic("hallmark does not build: " + err.Error())
+	}
+	libid2 = filepath.Join(dir, "libid2")
+	if out, err := exec.Command(filepath.Join(root, "cmd", "libid2", "build"), libid2).CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("libid2 does not build: %v\n%s", err, out))
 	}
 	return m.Run()
 }

@@ -112,31 +112,35 @@ func testFunctions(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestExamples checks that README.md prints the examples that test/interop/run
-// executes.
+// TestExamples checks that documents print the examples that other tests execute.
 func TestExamples(t *testing.T) {
-	readme := doc(t, "README.md")
-	for info, file := range map[string]string{"go": "test/interop/examples/go/main.go", "js": "test/interop/node/example.mjs"} {
-		want := marked(t, file)
-		if !slices.ContainsFunc(readme.blocks, func(b block) bool {
-			return b.info == info && strings.Join(b.lines, "\n") == want
+	for _, c := range []struct{ path, info, file string }{
+		{"README.md", "go", "test/interop/examples/go/main.go"},
+		{"README.md", "js", "test/interop/node/example.mjs"},
+		{"docs/device.md", "go", "id2/device/guide_test.go"},
+	} {
+		d, want := doc(t, c.path), marked(t, c.path, c.file)
+		if !slices.ContainsFunc(d.blocks, func(b block) bool {
+			return b.info == c.info && strings.Join(b.lines, "\n") == want
 		}) {
-			t.Errorf("README.md has no block %q that equals the marked part of %s", info, file)
+			t.Errorf("%s has no block %q that equals the marked part of %s", c.path, c.info, c.file)
 		}
 	}
 }
 
-// marked returns what is between the marks of a source file.
-func marked(t *testing.T, file string) string {
+// marked returns what is between the marks of a source file, which have the name
+// of the document: README:begin and README:end for README.md.
+func marked(t *testing.T, document, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, begins := strings.Cut(string(text), "// README:begin\n")
-	part, _, ends := strings.Cut(rest, "// README:end\n")
+	name := strings.ToUpper(strings.TrimSuffix(path.Base(document), ".md"))
+	_, rest, begins := strings.Cut(string(text), "// "+name+":begin\n")
+	part, _, ends := strings.Cut(rest, "// "+name+":end\n")
 	if !begins || !ends {
-		t.Fatalf("%s has no part between README:begin and README:end", file)
+		t.Fatalf("%s has no part between %s:begin and %s:end", file, name, name)
 	}
 	return strings.Trim(part, "\n")
 }

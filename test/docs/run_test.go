@@ -19,7 +19,7 @@ const patience = 5 * time.Minute
 // TestCommandsRun runs the blocks "sh run" of every document, in order, in one
 // shell in an empty directory, and compares the blocks "text output".
 func TestCommandsRun(t *testing.T) {
-	for _, tool := range []string{"curl", "openssl"} {
+	for _, tool := range []string{"curl", "openssl", "gcc"} {
 		need(t, tool)
 	}
 	ran := 0
@@ -123,7 +123,7 @@ func (s *session) nobodyIsLeft(t *testing.T, group int) {
 
 // environment is the caller's without what would lead hallmark elsewhere.
 func (s *session) environment() []string {
-	env := []string{"HOME=" + s.home, "DOCS_OUT=" + s.out, "LC_ALL=C.UTF-8",
+	env := []string{"HOME=" + s.home, "DOCS_OUT=" + s.out, "LIBID2=" + libid2, "LC_ALL=C.UTF-8",
 		"PATH=" + filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")

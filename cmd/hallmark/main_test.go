@@ -28,6 +28,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/openapi"
 )
 
 func TestMain(m *testing.M) {
@@ -47,6 +48,8 @@ func TestScripts(t *testing.T) {
 			"oneline": oneLine,
 			"csr":     csr,
 			"root":    root,
+			"await":   await,
+			"rpc":     rpc,
 		},
 	})
 }
@@ -161,6 +164,52 @@ func devices(ts *testscript.TestScript, neg bool, args []string) {
 func oneLine(ts *testscript.TestScript, neg bool, _ []string) {
 	if text := ts.ReadFile("stderr"); neg || strings.Count(text, "\n") != 1 {
 		ts.Fatalf("standard error is not one line:\n%s", text)
+	}
+}
+
+// await FILE waits for a file that a command in the background writes.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FILE")
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil {
+			ts.Setenv("RPC", strings.TrimSpace(string(text)))
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not appear", args[0])
+		}
+	}
+}
+
+// rpc CODE ACTION NAME=VALUE… asks the server at $RPC, with the credential in
+// client.json, and wants this service code. The texts of its Data become
+// variables, DATA or their own names.
+func rpc(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: rpc CODE ACTION NAME=VALUE…")
+	}
+	backEnd, err := (&SimProvisionCmd{RPC: ts.Getenv("RPC"), AccessFile: ts.MkAbs("client.json")}).backEnd(&Env{Globals: new(Globals)})
+	ts.Check(err)
+	params := []openapi.Param{{Name: "ApiVersion", Value: "1.1.2"}}
+	for _, arg := range args[2:] {
+		name, value, _ := strings.Cut(arg, "=")
+		params = append(params, openapi.Param{Name: name, Value: value})
+	}
+	answer, err := backEnd.Call(context.Background(), args[1], params)
+	ts.Check(err)
+	if strconv.Itoa(answer.Code) != args[0] {
+		ts.Fatalf("code %d, %s, want %s", answer.Code, answer.Message, args[0])
+	}
+	var text string
+	if json.Unmarshal(answer.Data, &text) == nil {
+		ts.Setenv("DATA", text)
+	}
+	fields := map[string]any{}
+	_ = json.Unmarshal(answer.Data, &fields) // of other answers there are none
+	for name, value := range fields {
+		ts.Setenv(name, fmt.Sprint(value))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -34,19 +33,7 @@ type simOTPCode struct {
 
 // Run prints the code.
 func (c *SimOTPCodeCmd) Run(env *Env) error {
-	text, err := os.ReadFile(c.TokenFile)
-	if err != nil {
-		return err
-	}
-	token, err := id2.ParseToken(strings.TrimSpace(string(text)))
-	if err != nil {
-		return withHint(fmt.Errorf("%s: %w", c.TokenFile, err), "a token is the product_secret that product create printed, 32 characters")
-	}
-	request := id2.OTPRequest{KeyType: token.KeyType, Fingerprint: []byte(c.Fingerprint)}
-	if _, err := rand.Read(request.SessionKey[:]); err != nil {
-		return err
-	}
-	code, err := request.AuthCode(token)
+	request, code, err := newOTPRequest(c.TokenFile, c.Fingerprint)
 	if err != nil {
 		return err
 	}
@@ -59,6 +46,24 @@ func (c *SimOTPCodeCmd) Run(env *Env) error {
 	}
 	out := simOTPCode{base64.StdEncoding.EncodeToString(code)}
 	return env.text(out, out.AuthCode)
+}
+
+// newOTPRequest makes a request under a token in a file, and its code.
+func newOTPRequest(tokenFile, fingerprint string) (r id2.OTPRequest, code []byte, err error) {
+	text, err := os.ReadFile(tokenFile)
+	if err != nil {
+		return r, nil, err
+	}
+	token, err := id2.ParseToken(strings.TrimSpace(string(text)))
+	if err != nil {
+		return r, nil, withHint(fmt.Errorf("%s: %w", tokenFile, err), "a token is the product_secret that product create printed, 32 characters")
+	}
+	r = id2.OTPRequest{KeyType: token.KeyType, Fingerprint: []byte(fingerprint)}
+	if _, err := rand.Read(r.SessionKey[:]); err != nil {
+		return r, nil, err
+	}
+	code, err = r.AuthCode(token)
+	return r, code, err
 }
 
 // SimLoadOTPCmd loads an identity.
@@ -76,9 +81,6 @@ type simLoaded struct {
 
 // Run writes the key and prints the id.
 func (c *SimLoadOTPCmd) Run(env *Env) error {
-	if _, err := os.Stat(c.KeyFile); err == nil {
-		return withHint(fmt.Errorf("%s: %w", c.KeyFile, fs.ErrExist), "a key is never overwritten; choose another name")
-	}
 	request, err := readSession(c.SessionFile)
 	if err != nil {
 		return err
@@ -87,17 +89,22 @@ func (c *SimLoadOTPCmd) Run(env *Env) error {
 	if !ok {
 		return usage("the data is not base64")
 	}
+	return env.load(request, data, c.KeyFile)
+}
+
+// load writes the key of an answer to a file and prints the id.
+func (e *Env) load(request id2.OTPRequest, data []byte, keyFile string) error {
 	id, key, err := request.OpenProvisionData(data)
 	if err != nil {
-		return withHint(err, "the answer must be the one to the last otp-code with this session file")
+		return withHint(err, "the answer must be the one to the last OTP code of this device")
 	}
 	public := key.Public()
 	raw := public.Bytes()
 	defer clear(raw)
-	if err := durable.WriteFile(c.KeyFile, []byte(hex.EncodeToString(raw)+"\n"), 0o600); err != nil {
+	if err := writeNew(keyFile, []byte(hex.EncodeToString(raw)+"\n")); err != nil {
 		return err
 	}
-	return env.text(simLoaded{id, public.Algorithm().String()}, id)
+	return e.text(simLoaded{id, public.Algorithm().String()}, id)
 }
 
 func readSession(path string) (id2.OTPRequest, error) {

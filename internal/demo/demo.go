@@ -23,6 +23,7 @@ type Demo struct {
 	out     io.Writer
 	op      *operator.Client
 	url     string
+	itls    string // where devices provision themselves
 	access  operator.CreatedClient
 	subject string // what is being tried with
 	rows    []row
@@ -46,12 +47,12 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := server.Start(ctx, server.Config{DataDir: dir, Listen: "127.0.0.1:0"})
+	s, err := server.Start(ctx, server.Config{DataDir: dir, Listen: "127.0.0.1:0", ITLSListen: "127.0.0.1:0"})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Shutdown(context.WithoutCancel(ctx))) }()
-	d, err := open(ctx, out, s.URL(), dir)
+	d, err := open(ctx, out, s, dir)
 	if err != nil {
 		return err
 	}
@@ -61,14 +62,14 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 	return d.conclude()
 }
 
-func open(ctx context.Context, out io.Writer, url, dir string) (*Demo, error) {
+func open(ctx context.Context, out io.Writer, s *server.Server, dir string) (*Demo, error) {
 	token, err := os.ReadFile(filepath.Join(dir, server.TokenFile))
 	if err != nil {
 		return nil, err
 	}
-	d := &Demo{ctx: ctx, out: out, url: url}
-	d.op = operator.NewClient(operator.ClientOptions{URL: url, Token: strings.TrimSpace(string(token))})
-	d.say("A server is running at %s on a temporary store.", url)
+	d := &Demo{ctx: ctx, out: out, url: s.URL(), itls: s.ITLSAddress()}
+	d.op = operator.NewClient(operator.ClientOptions{URL: d.url, Token: strings.TrimSpace(string(token))})
+	d.say("A server is running at %s on a temporary store.", d.url)
 	d.access, err = d.op.CreateAPIClient(ctx, operator.ClientSpec{Door: "id2", Name: "demo back end"})
 	if err != nil {
 		return nil, err
@@ -99,6 +100,12 @@ func (d *Demo) play() error {
 		if attacked == nil {
 			attacked = dev
 		}
+	}
+	if err := d.secureElement(); err != nil {
+		return err
+	}
+	if err := d.provisioning(); err != nil {
+		return err
 	}
 	d.subject = "attack"
 	d.say("\nAnd now the attacks, on %s:", attacked.id)

@@ -13,7 +13,9 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, line := range []string{"aes128: challenge", "3des168: the server proves itself", "sm4: timestamp", "rsa1024: encrypt", "sm2: challenge with extra",
-		"attack: the same code again (35", "attack: the same code again (34", "attack: a timestamp 11 minutes old", "attack: one character",
+		"secure element: encrypt, and decrypt on the device", "secure element: the server proves itself",
+		"provisioning: a device asks through its back end", "provisioning: a device asks by itself, over iTLS", "provisioning: a damaged answer", "none yet",
+		"provisioning: the same code again (21", "provisioning: another with its fingerprint, later (175)", "provisioning: timestamp", "attack: the same code again (35", "attack: the same code again (34", "attack: a timestamp 11 minutes old", "attack: one character",
 		"attack: another device's code", "attack: a back end with a wrong secret", "attack: a request of the back end, sent twice", "attack: a suspended device"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("the table does not show %q", line)

@@ -3,6 +3,7 @@ package demo
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/id2/device"
+	"github.com/hallmark-id/hallmark/id2/se"
+	"github.com/hallmark-id/hallmark/id2/se/virtual"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -34,10 +37,11 @@ func (d *Demo) newDevice(algorithm string) (*fieldDevice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.addDevice(a, product.ProductKey)
+	return d.addDevice(a, product.ProductKey, inMemory)
 }
 
-func (d *Demo) addDevice(a id2.Algorithm, product string) (*fieldDevice, error) {
+// addDevice imports a device, whose identity goes where carry puts it.
+func (d *Demo) addDevice(a id2.Algorithm, product string, carry func(device.Identity) (device.Carrier, error)) (*fieldDevice, error) {
 	key, err := id2.GeneratePrivateKey(rand.Reader, a)
 	if err != nil {
 		return nil, err
@@ -54,9 +58,31 @@ func (d *Demo) addDevice(a id2.Algorithm, product string) (*fieldDevice, error) 
 	if err != nil {
 		return nil, err
 	}
-	carrier := device.NewMemory(rand.Reader)
-	err = carrier.Set(device.Identity{ID: id, Hash: a.NativeHash(), Key: key})
+	carrier, err := carry(device.Identity{ID: id, Hash: a.NativeHash(), Key: key})
 	return &fieldDevice{device.NewClient(carrier, rand.Reader), id, product, a.Symmetric()}, err
+}
+
+// inMemory is the carrier of a device whose key is software's to keep.
+func inMemory(identity device.Identity) (device.Carrier, error) {
+	carrier := device.NewMemory(rand.Reader)
+	return carrier, carrier.Set(identity)
+}
+
+// inChip is the carrier of a device whose key is in a secure element.
+func inChip(identity device.Identity) (device.Carrier, error) {
+	id, err := hex.DecodeString(identity.ID)
+	if err != nil {
+		return nil, err
+	}
+	card := virtual.New(rand.Reader, virtual.Config{Style: virtual.T0Exact, ID: id})
+	if err := card.SetKey(0, identity.Key); err != nil {
+		return nil, err
+	}
+	applet, err := se.Open(card)
+	if err != nil {
+		return nil, err
+	}
+	return device.NewSecureElement(applet, identity.Key.Algorithm(), id2.Key{})
 }
 
 func importFile(id string, key id2.PrivateKey) string {

@@ -164,7 +164,7 @@ func (d *Demo) tamper(dev *fieldDevice) error {
 }
 
 func (d *Demo) impersonate(dev *fieldDevice) error {
-	impostor, err := d.addDevice(id2.AES128, dev.product)
+	impostor, err := d.addDevice(id2.AES128, dev.product, inMemory)
 	if err != nil {
 		return err
 	}

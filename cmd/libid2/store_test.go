@@ -180,3 +180,17 @@ func TestLibrary(t *testing.T) {
 		t.Errorf("what was under way: %v", err)
 	}
 }
+
+// TestAddress: devices go to their product's own name, or to an address.
+func TestAddress(t *testing.T) {
+	for host, want := range map[string]string{
+		"itls.cn-shanghai.aliyuncs.com": "a1Key.itls.cn-shanghai.aliyuncs.com:1883",
+		"192.0.2.10":                    "192.0.2.10:1883",
+		"2001:db8::1":                   "[2001:db8::1]:1883",
+		"localhost":                     "a1Key.localhost:1883",
+	} {
+		if got := (itlsServer{host, 1883, "a1Key"}).address(); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
+}

@@ -182,6 +182,9 @@ func TestThreads(t *testing.T) { onStore(t, "threads.c") }
 // refused, and nothing hangs.
 func TestFork(t *testing.T) { onStore(t, "fork.c") }
 
+// TestSignals: the program's handlers are called as before.
+func TestSignals(t *testing.T) { onStore(t, "signals.c") }
+
 func onStore(t *testing.T, source string) {
 	everyBuild(t, func(t *testing.T, b build, static bool) {
 		cmd := command(t, b.compile(t, static, source))

@@ -14,7 +14,8 @@ import (
 
 // Actor is who did something, and in which request.
 type Actor struct {
-	// Name is "operator", "device", "server", or a client's access key id with its door.
+	// Name is "operator", "device", "server", or with its door the access key id of
+	// a client or the address of a device: "id2:LTAI…", "itls:192.0.2.1".
 	Name string
 	// Request is the request id, "" outside a request.
 	Request string

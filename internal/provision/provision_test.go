@@ -208,6 +208,44 @@ func TestTokensFromTheField(t *testing.T) {
 	})
 }
 
+// A device without a back end names its product, and with that its organisation;
+// no other product's token will do, not even that of a neighbour.
+func TestNamedProduct(t *testing.T) {
+	onEach(t, func(f *fixture) {
+		p, token := f.product(id2.AES128, nil)
+		neighbour, neighbourToken := f.product(id2.AES128, nil)
+		off, offToken := f.product(id2.AES128, func(s *registry.ProductSpec) { s.OTP = false })
+		home := f.org
+		f.org = f.newOrg("stranger")
+		foreign, foreignToken := f.product(id2.AES128, nil)
+		for name, c := range map[string]struct {
+			key   string
+			token id2.Token
+			want  id2.Code
+		}{
+			"its own token":         {p.Key, token, id2.CodeOK},
+			"a neighbour's token":   {p.Key, neighbourToken, id2.CodeAuthCode},
+			"the other way round":   {neighbour.Key, token, id2.CodeAuthCode},
+			"a stranger's token":    {p.Key, foreignToken, id2.CodeAuthCode},
+			"a stranger's product":  {foreign.Key, foreignToken, id2.CodeOK},
+			"OTP off":               {off.Key, offToken, id2.CodeOTPDisabled},
+			"nobody's product":      {"a1nobodyhas", token, id2.CodeProductNotFound},
+			"a key in another case": {strings.ToUpper(p.Key), token, id2.CodeProductNotFound},
+		} {
+			d := f.device(p, c.token, "uid")
+			_, err := f.otp.Provision(context.Background(), &provision.Request{ProductKey: c.key, Code: d.code(), By: by})
+			wants(f.t, name, err, c.want)
+		}
+		if f.used(foreign) != 1 {
+			f.t.Errorf("the stranger used %d licences", f.used(foreign))
+		}
+		f.org = home
+		if f.used(p) != 1 || f.used(neighbour) != 0 {
+			f.t.Errorf("licences: %d, %d", f.used(p), f.used(neighbour))
+		}
+	})
+}
+
 // fingerprintCode is a code with a fingerprint of any length, whether or not the
 // package would build it.
 func (f *fixture) fingerprintCode(token id2.Token, n int) []byte {

@@ -67,15 +67,16 @@ static irot_result_t check_fork(void)
 
 irot_result_t hallmark_guard_start(void)
 {
+	starter *const *start = __start_id2_go_start;
 	irot_result_t refused = check_fork();
 
 	if (refused != IROT_SUCCESS)
 		return refused;
-	if (__start_id2_go_start == __stop_id2_go_start)
+	if (start == NULL)
 		return IROT_ERROR_NOT_IMPLEMENTED;
 	pthread_mutex_lock(&starting);
 	if (atomic_load(&owner) == 0) {
-		for (starter *const *start = __start_id2_go_start; start < __stop_id2_go_start; start++)
+		for (; start < __stop_id2_go_start; start++)
 			(*start)(loaded.argc, loaded.argv, loaded.envp);
 		atomic_store(&owner, getpid());
 	}

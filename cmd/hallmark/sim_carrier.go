@@ -19,7 +19,7 @@ type simDevice struct {
 	KeyFile   string `placeholder:"FILE" xor:"carrier" required:"" help:"File with the device's key; goes with --algorithm and --id2."`
 	Card      string `placeholder:"FILE" xor:"carrier" required:"" help:"Virtual secure element that sim new --card made."`
 	Reader    string `placeholder:"NAME" xor:"carrier" required:"" help:"Card reader with the device's secure element, by its name or a part of it (sim readers); goes with --algorithm."`
-	Algorithm string `enum:",${algorithms}" default:"" help:"Algorithm of the device's key: ${algorithms}."`
+	Algorithm string `enum:",${algorithms}" default:"" placeholder:"A" help:"Algorithm of the device's key: ${algorithms}."`
 	ID2       string `name:"id2" placeholder:"ID" help:"The device's ID²; cards know theirs."`
 	Hash      string `enum:"${hashes},native" default:"native" help:"Digest the device is built with; cards use their algorithm's own."`
 	ServerKey string `placeholder:"FILE" help:"Public key that checks server codes, PEM; for asymmetric devices (hallmark product server-key)."`

@@ -212,14 +212,15 @@ func TestOwnProvisioning(t *testing.T) {
 	defer silent.Close()
 	_, silentPort, _ := net.SplitHostPort(silent.Addr().String())
 
-	d.refuses(t, -10, "provision", silentPort, pk, secret)
-	d.refuses(t, -1, "provision", s.itls, "a1NoSuchProd", secret)
-	d.refuses(t, -2, "provision", s.itls, pk, secret[1:])
+	const minute = "60000"
+	d.refuses(t, -10, "provision", silentPort, pk, secret, "0") // the least there is, 2 s
+	d.refuses(t, -1, "provision", s.itls, "a1NoSuchProd", secret, minute)
+	d.refuses(t, -2, "provision", s.itls, pk, secret[1:], minute)
 	d.refuses(t, -11, "id")
-	d.do(t, "provision", s.itls, pk, secret)
+	d.do(t, "provision", s.itls, pk, secret, minute)
 	s.authenticates(t, d)
 	id := d.do(t, "id")
-	d.do(t, "provision", silentPort, pk, secret) // nothing to do any more
+	d.do(t, "provision", silentPort, pk, secret, minute) // nothing to do any more
 	if again := d.do(t, "id"); !bytes.Equal(again, id) {
 		t.Errorf("id %s became %s", id, again)
 	}

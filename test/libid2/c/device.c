@@ -32,7 +32,8 @@ static void answer(irot_result_t result)
 	fflush(stdout);
 }
 
-static irot_result_t perform(const char *command, const char *a, const char *b, const char *c)
+static irot_result_t perform(const char *command, const char *a, const char *b, const char *c,
+                             const char *d)
 {
 	const uint8_t *extra = *b != 0 ? (const uint8_t *)b : NULL;
 	uint32_t extra_len = (uint32_t)strlen(b);
@@ -44,7 +45,8 @@ static irot_result_t perform(const char *command, const char *a, const char *b, 
 		return id2_client_get_otp_auth_code((const uint8_t *)a, (uint32_t)strlen(a), out, &out_len);
 	if (strcmp(command, "provision") == 0) {
 		out_len = 0;
-		return id2_client_wrap_do_provisioning("127.0.0.1", (uint32_t)atoi(a), b, c, 2000);
+		return id2_client_wrap_do_provisioning("127.0.0.1", (uint32_t)atoi(a), b, c,
+		                                       (uint32_t)atoi(d));
 	}
 	if (strcmp(command, "challenge") == 0)
 		return id2_client_get_challenge_auth_code(a, extra, extra_len, out, &out_len);
@@ -69,15 +71,15 @@ static irot_result_t perform(const char *command, const char *a, const char *b, 
 
 int main(void)
 {
-	char line[4 * SIZE], command[32], a[SIZE], b[SIZE], c[SIZE];
+	char line[4 * SIZE], command[32], a[SIZE], b[SIZE], c[SIZE], d[SIZE];
 	irot_result_t result = id2_client_init();
 
 	out_len = 0;
 	answer(result);
 	while (fgets(line, sizeof line, stdin) != NULL) {
-		*command = *a = *b = *c = 0;
-		sscanf(line, "%31s %2047s %2047s %2047s", command, a, b, c);
-		answer(perform(command, a, b, c));
+		*command = *a = *b = *c = *d = 0;
+		sscanf(line, "%31s %2047s %2047s %2047s %2047s", command, a, b, c, d);
+		answer(perform(command, a, b, c, d));
 	}
 	return result != IROT_SUCCESS || id2_client_cleanup() != IROT_SUCCESS;
 }

@@ -219,8 +219,25 @@ func issueCertificate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, err := c.limits(org, device.Product)
+	if err != nil {
+		return nil, err
+	}
 	return c.answerCertificate(c.PKI.Issue(c.r.Context(), pki.Request{Org: org, Device: device.Asset, CSR: []byte(body.CSRPEM),
-		ValidDays: body.Days, Kind: kind, By: c.by}))
+		ValidDays: body.Days, Kind: kind, Limits: limits, By: c.by}))
+}
+
+// limits are the product's limits of validity, the default ones of a device that
+// belongs to none.
+func (c *call) limits(org registry.ID, product string) (pki.Limits, error) {
+	if product == "" {
+		return pki.Limits{}, nil
+	}
+	p, err := c.Registry.LiveProduct(c.r.Context(), org, product)
+	if err != nil {
+		return pki.Limits{}, err
+	}
+	return pki.Limits{DefaultDays: p.DefaultValidDays, MaxDays: p.MaxValidDays}, nil
 }
 
 func renewCertificate(c *call) (any, error) {
@@ -236,7 +253,15 @@ func renewCertificate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := pki.Renewal{Org: org, Device: old.Device, Serial: old.Serial, ValidDays: body.Days, Kind: kind, By: c.by}
+	device, err := c.Registry.DeviceByAsset(c.r.Context(), org, old.Device)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := c.limits(org, device.Product)
+	if err != nil {
+		return nil, err
+	}
+	r := pki.Renewal{Org: org, Device: old.Device, Serial: old.Serial, ValidDays: body.Days, Kind: kind, Limits: limits, By: c.by}
 	if body.CSRPEM != "" {
 		r.CSR = []byte(body.CSRPEM)
 	}

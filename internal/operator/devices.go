@@ -52,7 +52,7 @@ func (c *call) deviceViewer() func(registry.Device) Device {
 	return func(d registry.Device) Device {
 		return Device{
 			AssetID: d.Asset.String(), OrgID: d.Org.String(), ID2: d.ID2, ProductKey: d.Product, Name: d.Name,
-			DeviceKey: d.DeviceKey, Algorithm: d.Algorithm.String(), State: d.StateAt(now).String(),
+			DeviceKey: d.DeviceKey, Algorithm: algorithmName(d.Algorithm), State: d.StateAt(now).String(),
 			Licensed: d.Licensed.String(), LicenceUntil: d.LicenceUntil.String(), Activated: d.Activated.String(),
 			LastSeen: d.LastSeen.String(), AuthCount: d.AuthCount, Created: d.Created.String(),
 		}

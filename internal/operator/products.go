@@ -87,7 +87,7 @@ const (
 
 func viewProduct(p registry.Product) Product {
 	v := Product{
-		ProductKey: p.Key, OrgID: p.Org.String(), Name: p.Name, Algorithm: p.Algorithm.String(),
+		ProductKey: p.Key, OrgID: p.Org.String(), Name: p.Name, Algorithm: algorithmName(p.Algorithm),
 		Hashes: []string{}, WeakHashes: []string{}, Quota: p.Quota, Used: p.Used, Remaining: p.Remaining(),
 		TermDays: p.TermDays, AutoRenew: p.AutoRenew, OTP: p.OTP, DailyLimit: p.DailyLimit,
 		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, AllowReprovision: p.AllowReprovision, Created: p.Created.String(),
@@ -105,6 +105,14 @@ func viewProduct(p registry.Product) Product {
 		}
 	}
 	return v
+}
+
+// algorithmName is "none" for what was made through the EnOS door.
+func algorithmName(a id2.Algorithm) string {
+	if !a.Valid() {
+		return "none"
+	}
+	return a.String()
 }
 
 func (b *ProductSpec) spec() (registry.ProductSpec, error) {

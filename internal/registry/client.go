@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hallmark-id/hallmark/ciss"
+	"github.com/hallmark-id/hallmark/enos"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -53,6 +54,7 @@ type LiveClient struct {
 	Client
 	Credential *openapi.Credential // of the id2 door
 	Channel    *ciss.Channel       // of the ciss door
+	EnOS       *enos.Credential    // of the enos door
 	// ActorName is what the audit record calls it.
 	ActorName string
 	touched   atomic.Int64 // the last use that was handed to the store
@@ -86,7 +88,7 @@ type ClientSpec struct {
 // doorScopes are the actions a client of each door may be limited to.
 var doorScopes = map[Door][]string{
 	DoorID2:  {"GetServerRandom", "Verify", "VerifyAndEncrypt", "GetServerAuthCodeAndEncryptData", "OtpGetId2"},
-	DoorEnOS: {"Apply", "Renew", "Revoke", "Read"},
+	DoorEnOS: {"Apply", "Renew", "Revoke", "Read", "Manage"},
 	DoorCISS: {"Scan", "LoginVerify", "Verify"},
 }
 
@@ -251,6 +253,8 @@ func (r *Registry) loadClient(ctx context.Context, id string) (*LiveClient, erro
 		if live.Channel, err = r.newChannel(&row, string(secret)); err != nil {
 			return nil, fmt.Errorf("client %s: %w", row.ID, err)
 		}
+	case DoorEnOS:
+		live.EnOS = enos.NewCredential(row.ID, string(secret))
 	}
 	live.touched.Store(int64(row.LastUsed))
 	return live, nil

@@ -196,8 +196,11 @@ type DeviceFilter struct {
 	Product string
 	State   *State // Expired and released devices are told apart by now
 	Prefix  string // of the id2
-	After   ID     // the last asset of the page before
-	Limit   int
+	// DeviceKey is exact, and goes with Product.
+	DeviceKey string
+	After     ID // the last asset of the page before
+	Offset    int
+	Limit     int
 }
 
 // MaxPage is the most rows a list answers at once.

@@ -24,6 +24,9 @@ type KeyText struct {
 }
 
 func (k KeyText) parse(a id2.Algorithm) (id2.Key, error) {
+	if !a.Valid() {
+		return id2.Key{}, invalid("made through the EnOS door: there are no ID² keys here")
+	}
 	if a.Symmetric() {
 		return k.parseHex(a)
 	}

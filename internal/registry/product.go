@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,9 @@ type Product struct {
 	// AllowReprovision lets devices be provisioned again after they have
 	// authenticated, as often as they ask.
 	AllowReprovision bool
-	Created          Instant
+	// DefaultValidDays and MaxValidDays limit its devices' certificates.
+	DefaultValidDays, MaxValidDays int
+	Created                        Instant
 }
 
 // Remaining is the number of licences left as the wire tells it, in an integer
@@ -73,6 +76,8 @@ type ProductRow struct {
 	// products (nil without two-way authentication), ServerPublic its public part.
 	ServerKey    []byte
 	ServerPublic []byte
+	// Info is a ProductInfo in JSON; nil without one.
+	Info []byte
 }
 
 // LiveProduct is a product as the authentication path uses it.
@@ -99,6 +104,8 @@ type ProductSpec struct {
 	// Key is the ProductKey that back ends send already, Token the provisioning
 	// token that is in firmware already; "" makes a new one. Token needs OTP.
 	Key, Token string
+	// DefaultValidDays and MaxValidDays limit certificates; 0 takes the default.
+	DefaultValidDays, MaxValidDays int
 }
 
 const (
@@ -108,6 +115,9 @@ const (
 
 // CreateProduct makes a product and returns its secret, which is shown only here.
 func (r *Registry) CreateProduct(ctx context.Context, org ID, s ProductSpec, by audit.Actor) (Product, string, error) {
+	if !s.Algorithm.Valid() {
+		return Product{}, "", invalid("the product needs an algorithm")
+	}
 	if err := s.check(); err != nil {
 		return Product{}, "", err
 	}
@@ -127,8 +137,6 @@ func (s *ProductSpec) check() error {
 		return err
 	}
 	switch {
-	case !s.Algorithm.Valid():
-		return invalid("the product needs an algorithm")
 	case s.Quota < Unlimited:
 		return invalid("the quota cannot be negative; leave it out for no limit")
 	case s.TermDays < 0 || s.TermDays > maxTermDays:
@@ -172,7 +180,8 @@ func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, err
 		Key: key, Org: org, Name: s.Name, Algorithm: s.Algorithm,
 		Hashes: id2.HashSet(0).With(s.Algorithm.NativeHash()), Quota: s.Quota, TermDays: s.TermDays,
 		AutoRenew: s.AutoRenew, OTP: s.OTP, DailyLimit: s.DailyLimit, HexData: s.HexData,
-		TwoWayAuth: s.TwoWayAuth, AllowReprovision: s.AllowReprovision, Created: At(r.now()),
+		TwoWayAuth: s.TwoWayAuth, AllowReprovision: s.AllowReprovision,
+		DefaultValidDays: cmp.Or(s.DefaultValidDays, DefaultValidDays), MaxValidDays: cmp.Or(s.MaxValidDays, DefaultMaxDays), Created: At(r.now()),
 	}}
 	for _, h := range s.Hashes {
 		row.Hashes = row.Hashes.With(h)
@@ -193,7 +202,7 @@ func productBinding(column, key string) string { return "products/" + column + "
 // addServerKey gives an asymmetric product with two-way authentication its own
 // server key pair.
 func (r *Registry) addServerKey(row *ProductRow) error {
-	if !row.TwoWayAuth || row.Algorithm.Symmetric() {
+	if !row.TwoWayAuth || row.Algorithm.Symmetric() || row.Managed() {
 		return nil
 	}
 	key, err := id2.GeneratePrivateKey(r.random, row.Algorithm)

@@ -16,6 +16,7 @@ type Store interface {
 	DeviceStore
 	LicenceStore
 	ProvisionStore
+	ManagedStore
 	ClientStore
 	RootStore
 	AuditStore
@@ -76,6 +77,24 @@ type ProvisionStore interface {
 	// AllowReprovision lets a provisioned device be provisioned once more;
 	// ErrNotFound for any other.
 	AllowReprovision(ctx context.Context, asset ID, e audit.Event) error
+}
+
+// ManagedStore keeps what the EnOS door knows of products and devices besides.
+type ManagedStore interface {
+	// UpdateManagedProduct is UpdateProduct, with the product's information.
+	UpdateManagedProduct(ctx context.Context, was, p Product, info []byte, e audit.Event) error
+	// DeleteProduct returns ErrForbidden while the product has devices.
+	DeleteProduct(ctx context.Context, org ID, key string, e audit.Event) error
+	// InsertManagedDevice returns ErrNotFound without its product, ErrExists if the
+	// product has a device of its device key.
+	InsertManagedDevice(ctx context.Context, d DeviceRow, more ManagedRow, e audit.Event) error
+	DeviceByKey(ctx context.Context, org ID, product, deviceKey string) (DeviceRow, error)
+	// ManagedRow returns ErrNotFound for a device that the door knows nothing more of.
+	ManagedRow(ctx context.Context, asset ID) (ManagedRow, error)
+	// UpdateManagedDevice is UpdateDevice, with the device's information.
+	UpdateManagedDevice(ctx context.Context, d DeviceRow, version int64, info []byte, e audit.Event) error
+	// CountDevices counts up to a bound.
+	CountDevices(ctx context.Context, org ID, f DeviceFilter, bound int, now Instant) (int, error)
 }
 
 // ClientStore keeps API clients.

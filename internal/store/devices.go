@@ -74,9 +74,21 @@ func (s *Store) DevicesByID2(ctx context.Context, org registry.ID, ids []string)
 
 // Devices implements registry.DeviceStore.
 func (s *Store) Devices(ctx context.Context, org registry.ID, f registry.DeviceFilter, now registry.Instant) ([]registry.Device, error) {
-	q := newQuery(deviceColumns+` FROM devices WHERE org = $1 AND asset > $2`, org, f.After)
+	q := deviceQuery(deviceColumns, org, f, now)
+	return selectAll(ctx, s, func(row scanner) (registry.Device, error) {
+		d, err := scanDevice(row)
+		return d.Device, err
+	}, q.text()+" ORDER BY asset LIMIT "+itoa(f.Limit)+" OFFSET "+itoa(f.Offset), q.args...)
+}
+
+// deviceQuery begins a query of the devices that a filter chooses.
+func deviceQuery(columns string, org registry.ID, f registry.DeviceFilter, now registry.Instant) *query {
+	q := newQuery(columns+` FROM devices WHERE org = $1 AND asset > $2`, org, f.After)
 	if f.Product != "" {
 		q.and("product_key = ?", f.Product)
+	}
+	if f.DeviceKey != "" {
+		q.and("device_key = ?", f.DeviceKey)
 	}
 	if f.Prefix != "" {
 		q.and("id2 >= ?", f.Prefix)
@@ -85,10 +97,7 @@ func (s *Store) Devices(ctx context.Context, org registry.ID, f registry.DeviceF
 	if f.State != nil {
 		stateCondition(q, *f.State, now)
 	}
-	return selectAll(ctx, s, func(row scanner) (registry.Device, error) {
-		d, err := scanDevice(row)
-		return d.Device, err
-	}, q.text()+" ORDER BY asset LIMIT "+itoa(f.Limit), q.args...)
+	return q
 }
 
 // stateCondition says in SQL what registry.Device.StateAt computes.
@@ -180,7 +189,7 @@ func deviceArgs(rows []registry.DeviceRow) []any {
 	for i := range rows {
 		d := &rows[i]
 		args = append(args, int64(d.Asset), int64(d.Org), nullable(d.ID2), d.Product, d.Name, nullable(d.DeviceKey),
-			int64(d.Algorithm), d.Key, int64(d.Created))
+			int64(d.Algorithm), blob(d.Key), int64(d.Created))
 	}
 	return args
 }
@@ -214,16 +223,26 @@ func nullable(text string) any {
 	return text
 }
 
+// blob keeps a device without an ID² key from a key that is NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
 // UpdateDevice implements registry.DeviceStore.
 func (s *Store) UpdateDevice(ctx context.Context, d registry.DeviceRow, version int64, e audit.Event) error {
-	return s.writeAudited(ctx, e, func(tx txn) error {
-		res, err := tx.Exec(`UPDATE devices SET state = $1, key = $2, name = $3, version = $4
-			WHERE asset = $5 AND org = $6 AND version = $7`, int64(d.State), d.Key, d.Name, d.Version, d.Asset, d.Org, version)
-		if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
-			return err
-		}
-		return s.noteChange(tx, registry.DeviceChanged, d.Org, d.ID2)
-	})
+	return s.writeAudited(ctx, e, func(tx txn) error { return s.updateDevice(tx, d, version) })
+}
+
+func (s *Store) updateDevice(tx txn, d registry.DeviceRow, version int64) error {
+	res, err := tx.Exec(`UPDATE devices SET state = $1, key = $2, name = $3, version = $4
+		WHERE asset = $5 AND org = $6 AND version = $7`, int64(d.State), blob(d.Key), d.Name, d.Version, d.Asset, d.Org, version)
+	if err := exactlyOne(res, err, registry.ErrConflict); err != nil {
+		return err
+	}
+	return s.noteChange(tx, registry.DeviceChanged, d.Org, d.ID2)
 }
 
 // DeleteDevice implements registry.DeviceStore.
@@ -232,6 +251,9 @@ func (s *Store) DeleteDevice(ctx context.Context, org, asset registry.ID, e audi
 		var id string
 		err := tx.QueryRow(`DELETE FROM devices WHERE asset = $1 AND org = $2 RETURNING coalesce(id2, '')`, asset, org).Scan(&id)
 		if err := absent(err); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM enos_devices WHERE asset = $1`, asset); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`DELETE FROM fingerprints WHERE asset = $1`, asset); err != nil {

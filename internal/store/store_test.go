@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/audit"
@@ -75,7 +76,7 @@ var event = audit.Event{Actor: "test", Action: "test.done", Detail: "{}"}
 func testProduct(key string) registry.ProductRow {
 	hash := sha256.Sum256([]byte(key))
 	return registry.ProductRow{Product: registry.Product{Key: key, Org: 1, Name: "pumps", Algorithm: id2.AES128, Hashes: 4, Quota: 2,
-		TermDays: 30, AutoRenew: true, OTP: true, DailyLimit: 9, HexData: true, TwoWayAuth: true, Created: testTime},
+		TermDays: 30, AutoRenew: true, OTP: true, DailyLimit: 9, HexData: true, TwoWayAuth: true, DefaultValidDays: 30, MaxValidDays: 60, Created: testTime},
 		Secret: []byte("sealed"), SecretHash: hash[:], ServerKey: []byte("server"), ServerPublic: []byte("public")}
 }
 
@@ -96,7 +97,9 @@ func fill(t *testing.T, s *Store) {
 	_, err := s.InsertDevices(ctx, []registry.DeviceRow{testDevice(1), testDevice(2)}, event)
 	err = errors.Join(err, s.CreateOrg(ctx, registry.Org{ID: 1, Name: "one", Created: testTime}, event),
 		s.CreateProduct(ctx, testProduct("P1"), event), s.CreateClient(ctx, testClient("AK1"), event),
-		s.AddRoot(ctx, testRoot("A"), event))
+		s.AddRoot(ctx, testRoot("A"), event),
+		s.CreateOrg(ctx, registry.Org{ID: 3, Name: "three", Created: testTime}, event), s.CreateProduct(ctx, managedProduct("M1"), event), s.CreateProduct(ctx, managedProduct("M2"), event),
+		s.InsertManagedDevice(ctx, managedDevice(2000), testManagedRow, event))
 	err = errors.Join(err, fillAccounts(ctx, s))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
@@ -110,6 +113,22 @@ func fill(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 }
+
+// managedProduct is a product of the EnOS door.
+func managedProduct(key string) registry.ProductRow {
+	p := testProduct(key)
+	p.Org, p.Algorithm, p.Hashes, p.ServerKey, p.ServerPublic, p.Info = 3, 0, 0, nil, nil, []byte(`{"model_id":"m"}`)
+	return p
+}
+
+// managedDevice is a device of the EnOS door, without an id2 and a key.
+func managedDevice(n int) registry.DeviceRow {
+	d := testDevice(n)
+	d.Org, d.ID2, d.Algorithm, d.Product, d.Key = 3, "", 0, "M1", []byte{}
+	return d
+}
+
+var testManagedRow = registry.ManagedRow{Secret: []byte("sealed secret"), Info: []byte(`{"timezone":"+08:00"}`)}
 
 // testProvisioning provisions a new device.
 func testProvisioning(n int) registry.Provisioning {
@@ -148,6 +167,21 @@ func TestRoundTrips(t *testing.T) {
 		if diff := cmp.Diff(testDevice(1), device); err != nil || diff != "" {
 			t.Errorf("device: %v\n%s", err, diff)
 		}
+		managed, err := s.Product(ctx, "M1")
+		if diff := cmp.Diff(managedProduct("M1"), managed); err != nil || diff != "" {
+			t.Errorf("managed product: %v\n%s", err, diff)
+		}
+		device, err = s.DeviceByKey(ctx, 3, "M1", managedDevice(2000).DeviceKey)
+		if diff := cmp.Diff(managedDevice(2000), device, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("managed device: %v\n%s", err, diff)
+		}
+		more, err := s.ManagedRow(ctx, device.Asset)
+		if diff := cmp.Diff(testManagedRow, more); err != nil || diff != "" {
+			t.Errorf("managed row: %v\n%s", err, diff)
+		}
+		if n, err := s.CountDevices(ctx, 1, registry.DeviceFilter{}, 1, testTime); err != nil || n != 1 {
+			t.Errorf("counted %d of two up to one: %v", n, err)
+		}
 		client, err := s.Client(ctx, "AK1")
 		if diff := cmp.Diff(testClient("AK1"), client, cmp.Comparer(func(a, b registry.ClientRow) bool { return reflect.DeepEqual(a, b) })); err != nil || diff != "" {
 			t.Errorf("client: %v\n%s", err, diff)
@@ -160,11 +194,13 @@ func TestRoundTrips(t *testing.T) {
 			t.Errorf("authorities of another organisation: %v, %v", foreign, err)
 		}
 		for name, get := range map[string]func() error{
-			"product":                        func() error { _, err := s.Product(ctx, "none"); return err },
-			"device":                         func() error { _, err := s.DeviceByID2(ctx, 1, "none"); return err },
-			"device of another organisation": func() error { _, err := s.DeviceByID2(ctx, 2, testDevice(1).ID2); return err },
-			"asset of another organisation":  func() error { _, err := s.DeviceByAsset(ctx, 2, testDevice(1).Asset); return err },
-			"client":                         func() error { _, err := s.Client(ctx, "none"); return err },
+			"product":                            func() error { _, err := s.Product(ctx, "none"); return err },
+			"device":                             func() error { _, err := s.DeviceByID2(ctx, 1, "none"); return err },
+			"device of another organisation":     func() error { _, err := s.DeviceByID2(ctx, 2, testDevice(1).ID2); return err },
+			"asset of another organisation":      func() error { _, err := s.DeviceByAsset(ctx, 2, testDevice(1).Asset); return err },
+			"device key of another organisation": func() error { _, err := s.DeviceByKey(ctx, 2, "M1", managedDevice(2000).DeviceKey); return err },
+			"managed row":                        func() error { _, err := s.ManagedRow(ctx, 999); return err },
+			"client":                             func() error { _, err := s.Client(ctx, "none"); return err },
 		} {
 			if err := get(); !errors.Is(err, registry.ErrNotFound) {
 				t.Errorf("absent %s: %v", name, err)
@@ -206,8 +242,24 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 			"unknown product": {func() error {
 				return s.UpdateProduct(ctx, registry.Product{Key: "P9", Org: 1}, registry.Product{Key: "P9", Org: 1}, event)
 			}, registry.ErrConflict},
-			"devices again":       {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
-			"usage of an unknown": {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
+			"managed device again": {func() error {
+				d := managedDevice(2000)
+				d.Asset = 901
+				return s.InsertManagedDevice(ctx, d, testManagedRow, event)
+			}, registry.ErrExists},
+			"managed device of an unknown product": {func() error {
+				d := managedDevice(2001)
+				d.Product = "M9"
+				return s.InsertManagedDevice(ctx, d, testManagedRow, event)
+			}, registry.ErrNotFound},
+			"product with devices": {func() error { return s.DeleteProduct(ctx, 3, "M1", event) }, registry.ErrForbidden},
+			"foreign product":      {func() error { return s.DeleteProduct(ctx, 2, "M2", event) }, registry.ErrNotFound},
+			"stale managed product": {func() error {
+				return s.UpdateManagedProduct(ctx, testProduct("P1").Product, managedProduct("M1").Product, []byte("{}"), event)
+			}, registry.ErrConflict},
+			"stale managed device": {func() error { return s.UpdateManagedDevice(ctx, managedDevice(2000), 9, []byte("{}"), event) }, registry.ErrConflict},
+			"devices again":        {func() error { _, err := s.InsertDevices(ctx, []registry.DeviceRow{again}, event); return err }, nil},
+			"usage of an unknown":  {func() error { return s.AddUsage(ctx, []registry.Usage{{Asset: 999, Count: 1}}) }, nil},
 		} {
 			if err := c.do(); !errors.Is(err, c.want) {
 				t.Errorf("%s: got %v, want %v", name, err, c.want)
@@ -223,7 +275,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
-	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes",
+	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes", "enos_products", "enos_devices",
 		"accounts", "bindings", "logins", "scans"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
@@ -307,6 +359,30 @@ var writes = map[string]func(context.Context, *Store) error{
 	"AddUsage": func(ctx context.Context, s *Store) error {
 		return s.AddUsage(ctx, []registry.Usage{{Asset: testDevice(1).Asset, Count: 2, LastSeen: 5, Day: 1, DayCount: 2}, {Asset: testDevice(2).Asset, Count: 1}})
 	},
+	"CreateProduct managed": func(ctx context.Context, s *Store) error { return s.CreateProduct(ctx, managedProduct("M3"), event) },
+	"UpdateManagedProduct": func(ctx context.Context, s *Store) error {
+		was := managedProduct("M1").Product
+		p := was
+		p.MaxValidDays = 90
+		return s.UpdateManagedProduct(ctx, was, p, []byte(`{"model_id":"n"}`), event)
+	},
+	"DeleteProduct": func(ctx context.Context, s *Store) error { return s.DeleteProduct(ctx, 3, "M2", event) },
+	"InsertManagedDevice": func(ctx context.Context, s *Store) error {
+		return s.InsertManagedDevice(ctx, managedDevice(2001), testManagedRow, event)
+	},
+	"UpdateManagedDevice": func(ctx context.Context, s *Store) error {
+		d := managedDevice(2000)
+		d.Name, d.Version = "changed", 2
+		return s.UpdateManagedDevice(ctx, d, 1, []byte(`{"timezone":"+01:00"}`), event)
+	},
+	"UpdateManagedDevice of the other door": func(ctx context.Context, s *Store) error {
+		d := testDevice(1)
+		d.Version = 2
+		return s.UpdateManagedDevice(ctx, d, 1, []byte(`{}`), event)
+	},
+	"DeleteDevice managed": func(ctx context.Context, s *Store) error {
+		return s.DeleteDevice(ctx, 3, managedDevice(2000).Asset, event)
+	},
 	"CreateClient":      func(ctx context.Context, s *Store) error { return s.CreateClient(ctx, testClient("AK2"), event) },
 	"SetClientDisabled": func(ctx context.Context, s *Store) error { return s.SetClientDisabled(ctx, 1, "AK1", true, event) },
 	"SetClientSettings": func(ctx context.Context, s *Store) error {
@@ -325,7 +401,7 @@ var writes = map[string]func(context.Context, *Store) error{
 
 func TestWritesCoverTheStoreInterface(t *testing.T) {
 	readers := map[string]bool{"Orgs": true, "Product": true, "Products": true, "DeviceByID2": true, "DeviceByAsset": true, "Devices": true,
-		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "Clients": true, "AuditEvents": true, "Nodes": true, "Roots": true}
+		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "DeviceByKey": true, "ManagedRow": true, "CountDevices": true, "Clients": true, "AuditEvents": true, "Nodes": true, "Roots": true}
 	iface := reflect.TypeFor[registry.Store]()
 	for i := range iface.NumMethod() {
 		if name := iface.Method(i).Name; writes[name] == nil && !readers[name] {
@@ -438,8 +514,8 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 		t.Errorf("%d clients, %v; want 11", len(clients), err)
 	}
 	events, err := s.AuditEvents(t.Context(), registry.AuditFilter{Limit: 100})
-	if err != nil || len(events) != 19 { // nine of fill, ten of the clients
-		t.Errorf("%d audit events, %v; want 19", len(events), err)
+	if err != nil || len(events) != 23 { // thirteen of fill, ten of the clients
+		t.Errorf("%d audit events, %v; want 23", len(events), err)
 	}
 }
 
@@ -505,7 +581,7 @@ func TestAuditChain(t *testing.T) {
 			}
 			return n, true
 		}
-		if n, ok := check(); n != 11 || !ok {
+		if n, ok := check(); n != 15 || !ok {
 			t.Fatalf("%d links, intact %v", n, ok)
 		}
 		for _, tamper := range []string{

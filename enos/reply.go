@@ -12,6 +12,8 @@ type Reply struct {
 	Msg       string `json:"msg"`
 	RequestID string `json:"requestId"` // a UUID
 	Data      any    `json:"data"`
+	// Pagination goes with the answer of a search.
+	Pagination *Pagination `json:"pagination,omitempty"`
 }
 
 // TokenReply is the envelope of the token service (enos §3.1).

@@ -32,6 +32,9 @@ type ServeCmd struct {
 	FailureRate       float64        `default:"100" help:"Failed requests per second and address before it is slowed down; 0 for no bound."`
 	ClientRate        float64        `help:"Requests per second and API client; 0 for no bound."`
 	TrustedProxy      []netip.Prefix `placeholder:"CIDR,…" help:"Networks of proxies whose X-Forwarded-For tells a caller's address, for limits and allowed networks."`
+	EnOSSkew          time.Duration  `name:"enos-skew" default:"10m" help:"How far the timestamp of a request to the EnOS door may be from the clock."`
+	EnOSRefuseSHA1    bool           `name:"enos-refuse-sha1" help:"Refuse SHA-1 signatures for the EnOS door's older calls (/enosapi), although most clients of those know no other."`
+	EnOSSealedToken   bool           `name:"enos-sealed-token" help:"Accept the sealed tokens of Poseidon SDKs that were given this server's key (/enos/CA/poseidon.pem). They sign nothing of a request: TLS must protect it."`
 	CacheEntries      int            `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
 
 	DrainDelay time.Duration `help:"How long to answer on, saying not ready, before stopping: a balancer's time to look elsewhere."`
@@ -84,7 +87,8 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen, ITLSListen: c.ITLSListen,
 		PublicURL: c.PublicURL, CASubject: c.CASubject, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
 		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
-		ID2: httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
+		ID2:  httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
+		EnOS: httpd.EnOSOptions{Skew: c.EnOSSkew, RefuseSHA1: c.EnOSRefuseSHA1, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy}, EnOSSealed: c.EnOSSealedToken,
 	}
 }
 

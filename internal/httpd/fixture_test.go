@@ -22,6 +22,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/keyring"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
@@ -74,6 +75,7 @@ type fixture struct {
 	store   *store.Store
 	reg     *registry.Registry
 	journal *replay.Journal
+	pki     *pki.Service
 	authn   *authn.Service
 	log     lockedBuffer
 	handler *Handler
@@ -89,6 +91,8 @@ type fixture struct {
 // settings are what tests change of the fixture.
 type settings struct {
 	id2     ID2Options
+	enos    EnOSOptions
+	pki     bool // with authorities, which take a while to make
 	access  bool
 	maxLive int
 }
@@ -113,7 +117,11 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 	f.reg = registry.New(registry.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
 	f.authn = authn.New(authn.Options{Registry: f.reg, Ring: ring, Guard: replay.NewLocal(f.journal, authn.Ticks(5*time.Minute)), Epoch: authn.Epoch{Number: epoch, Began: began},
 		ChallengeKeys: []authn.ChallengeKey{{Secret: make([]byte, 32), Published: began}}, ChallengeLifetime: 5 * time.Minute, Now: f.clock.Now, Random: f.random, Log: log})
-	f.handler = New(Options{Registry: f.reg, Authn: f.authn, Provision: provision.New(provision.Options{Registry: f.reg, Note: f.authn.Note, Now: f.clock.Now}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
+	if s.pki {
+		f.pki = pki.New(pki.Options{Store: f.store, Ring: ring, Random: f.random, Now: f.clock.Now, BaseURL: func() string { return f.server.URL }, Log: log})
+		f.must(f.pki.EnsureAuthorities(context.Background()))
+	}
+	f.handler = New(Options{Registry: f.reg, PKI: f.pki, EnOS: s.enos, Authn: f.authn, Provision: provision.New(provision.Options{Registry: f.reg, Note: f.authn.Note, Now: f.clock.Now}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
 		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})
 	f.server = httptest.NewUnstartedServer(nil)
 	f.server.Config = NewServer(f.handler, log)

@@ -106,7 +106,7 @@ func (d *id2Door) release(c *id2Call) {
 
 // serve answers the request, or returns why the gateway refuses it.
 func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *openapi.Error {
-	if d.limiter.Blocked(d.remote(r)) {
+	if d.limiter.Blocked(callerAddress(r, d.options.TrustedProxies)) {
 		c.Format = openapi.GuessFormat(r, nil)
 		return openapi.ErrThrottled
 	}
@@ -170,7 +170,7 @@ func (c *id2Call) readBody(body io.Reader) *openapi.Error {
 // admit makes the gateway's checks in the order of openapi-rpc §8: version and
 // action, access key, time, signature, nonce; then what the client may do.
 func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error) {
-	addr := d.remote(r)
+	addr := callerAddress(r, d.options.TrustedProxies)
 	if refusal := c.CheckSystem(); refusal != nil {
 		return nil, refusal
 	}
@@ -222,19 +222,6 @@ func (d *id2Door) authenticate(ctx context.Context, c *id2Call) *openapi.Error {
 	}
 	c.client = client
 	return nil
-}
-
-// remote is the address of the caller, the zero Addr when it cannot be told:
-// the peer's, or what a trusted proxy says of it.
-func (d *id2Door) remote(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	if len(d.options.TrustedProxies) == 0 {
-		return ap.Addr()
-	}
-	return behindProxies(ap.Addr().Unmap(), r.Header.Values("X-Forwarded-For"), d.options.TrustedProxies)
 }
 
 // failure turns a refused or failed action into its reply.

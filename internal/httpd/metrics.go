@@ -16,6 +16,9 @@ type Metrics struct {
 	service map[string]*actionMetrics
 	gateway map[string]prometheus.Counter
 	other   prometheus.Counter
+
+	enosResults *prometheus.CounterVec
+	enosSeconds *prometheus.HistogramVec
 }
 
 type actionMetrics struct {
@@ -31,10 +34,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Help: "Requests refused by the gateway before they reached an action, by code."}, []string{"code"})
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hallmark_id2_seconds",
 		Help: "Time from a decoded request to its answer, by action.", Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10)}, []string{"action"})
-	reg.MustRegister(results, refusals, seconds)
+	enosResults := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hallmark_enos_results_total",
+		Help: "Answers of the enos door by call and code; 0 is success."}, []string{"call", "code"})
+	enosSeconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hallmark_enos_seconds",
+		Help: "Time from a request's first byte to its answer at the enos door, by call.", Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10)}, []string{"call"})
+	reg.MustRegister(results, refusals, seconds, enosResults, enosSeconds)
 
 	m := &Metrics{service: make(map[string]*actionMetrics), gateway: make(map[string]prometheus.Counter),
-		other: refusals.WithLabelValues("other")}
+		other: refusals.WithLabelValues("other"), enosResults: enosResults, enosSeconds: enosSeconds}
+	for _, call := range enosCalls() {
+		enosResults.WithLabelValues(call, "0")
+		enosSeconds.WithLabelValues(call)
+	}
 	for name := range id2Actions {
 		a := &actionMetrics{codes: make(map[id2.Code]prometheus.Counter), seconds: seconds.WithLabelValues(name)}
 		for _, code := range id2.Codes() {
@@ -62,4 +73,24 @@ func (m *Metrics) refused(code string) {
 		return
 	}
 	m.other.Inc()
+}
+
+// enosCalls are the calls of the enos door as metrics name them.
+func enosCalls() []string {
+	calls := []string{"token.get", "token.refresh", "ca", "unknown", "legacy.unknown"}
+	for resource, actions := range enosResources {
+		for action := range actions {
+			calls = append(calls, resource+"."+action)
+		}
+	}
+	for i := range legacyCalls {
+		calls = append(calls, legacyCalls[i].name)
+	}
+	return calls
+}
+
+// enosAnswered counts an answer of the enos door, whose calls and codes are few.
+func (m *Metrics) enosAnswered(call string, code int, took time.Duration) {
+	m.enosResults.WithLabelValues(call, strconv.Itoa(code)).Inc()
+	m.enosSeconds.WithLabelValues(call).Observe(took.Seconds())
 }

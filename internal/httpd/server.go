@@ -33,20 +33,22 @@ type Options struct {
 	MetricsHandler http.Handler
 	// Ready reports why the server cannot serve now, or nil.
 	Ready func(context.Context) error
-	// AccessLog writes a line for every request of the id2 door.
+	// AccessLog writes a line for every request of a door.
 	AccessLog bool
 	ID2       ID2Options
+	EnOS      EnOSOptions
 }
 
 // Handler routes requests. It is made by New.
 type Handler struct {
 	id2   *id2Door
+	enos  *enosDoor
 	other http.Handler
 }
 
 // New returns the handler of the public listener.
 func New(o Options) *Handler {
-	return &Handler{id2: newID2Door(o), other: newOther(o)}
+	return &Handler{id2: newID2Door(o), enos: newEnOSDoor(o), other: newOther(o)}
 }
 
 // NewAdmin returns the handler of a separate admin listener.
@@ -69,10 +71,16 @@ func newOther(o Options) http.Handler {
 	return withRequestID(mux)
 }
 
-// ServeHTTP sends the id2 door's one path past the router: it is the hot one.
+// ServeHTTP sends the doors' paths past the router: the id2 door's one is the hot
+// one, and before those of the enos door clients put what they like, such as one
+// slash too many.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/" {
 		h.id2.ServeHTTP(w, r)
+		return
+	}
+	if serve, rest, ok := enosService(r.URL.Path); ok {
+		h.enos.serve(w, r, rest, serve)
 		return
 	}
 	h.other.ServeHTTP(w, r)

@@ -253,3 +253,21 @@ func csrOf(der []byte) (*csr, error) {
 	}
 	return &csr{subject: c.RawSubject, spki: c.RawSubjectPublicKeyInfo, key: c.PublicKey}, checkKey(c.PublicKey)
 }
+
+// CommonName reads the common name of a request, which is checked as Issue does,
+// but not against an authority.
+func CommonName(text []byte) (string, error) {
+	c, err := parseCSR(text)
+	if err != nil {
+		return "", err
+	}
+	rdns, err := parseDN(c.subject)
+	if err != nil {
+		return "", badSubject("it is malformed")
+	}
+	names := valuesOf(rdns, oidCommonName)
+	if len(names) != 1 {
+		return "", badSubject("CN must stand once")
+	}
+	return names[0], nil
+}

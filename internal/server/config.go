@@ -58,6 +58,10 @@ type Config struct {
 	// AccessLog writes a line for every request.
 	AccessLog bool
 	ID2       httpd.ID2Options
+	// EnOS has no keys: those come from the keyring and the store.
+	EnOS httpd.EnOSOptions
+	// EnOSSealed accepts the sealed tokens of Poseidon.
+	EnOSSealed bool
 
 	// Version is what the list of nodes shows of this program.
 	Version string
@@ -73,6 +77,9 @@ const (
 	DefaultSkew              = 15 * time.Minute
 	DefaultFailureRate       = 100
 	DefaultNonces            = 2_000_000
+	DefaultEnOSSkew          = 10 * time.Minute
+	DefaultTokenLifetime     = 2 * time.Hour
+	DefaultAnswerBytes       = 64 << 20
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -85,6 +92,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.ChallengeLifetime, DefaultChallengeLifetime)
 	setDefault(&c.ID2.Skew, DefaultSkew)
 	setDefault(&c.ID2.Nonces, DefaultNonces)
+	setDefault(&c.EnOS.Skew, DefaultEnOSSkew)
+	setDefault(&c.EnOS.TokenLifetime, DefaultTokenLifetime)
+	setDefault(&c.EnOS.AnswerBytes, DefaultAnswerBytes)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -105,6 +105,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openPKI(ctx); err != nil {
 		return err
 	}
+	if err := s.openEnOS(ctx); err != nil {
+		return err
+	}
 	if err := s.openToken(); err != nil {
 		return err
 	}

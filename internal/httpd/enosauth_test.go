@@ -1,0 +1,338 @@
+package httpd
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hallmark-id/hallmark/enos"
+	"github.com/hallmark-id/hallmark/internal/registry"
+)
+
+// listRaw is an unsigned list of the fixture's device.
+func (f *enosFixture) listRaw() raw {
+	return raw{method: http.MethodGet, path: "/connect-service/v2.0/certificates",
+		query: append(enos.Query{{Name: "action", Value: "list"}, {Name: "orgId", Value: f.org.String()}}, deviceQuery(f.device)...)}
+}
+
+func (f *enosFixture) wantCode(what string, r raw, code int) {
+	f.t.Helper()
+	if out := f.answer(r); out.Code != code || out.RequestID == "" || out.RequestID != strings.ToLower(out.RequestID) {
+		f.t.Errorf("%s: %+v, want %d", what, out, code)
+	}
+}
+
+// legacyQuery signs a request of the older scheme.
+func (f *enosFixture) legacySigned(d enos.Digest, r raw) raw {
+	r.query = r.query.With(enos.ParamAccessKey, f.cred.AppKey()).With(enos.ParamTimestamp, enos.FormatTimestamp(f.clock.Now()))
+	r.query = r.query.With(enos.ParamSign, f.cred.SignLegacy(d, r.query, []byte(r.body)))
+	return r
+}
+
+func TestUnauthenticated(t *testing.T) {
+	f := newEnOSFixture(t, nil)
+	good := f.signed(f.cred, f.listRaw())
+	f.wantCode("as it should be", good, 0)
+	change := func(set func(*raw)) raw {
+		r := good
+		r.header = good.header.Clone()
+		set(&r)
+		return r
+	}
+	late, early := f.clock.Now().Add(-11*time.Minute), f.clock.Now().Add(11*time.Minute)
+	at := func(when time.Time) raw {
+		return change(func(r *raw) {
+			text := enos.FormatTimestamp(when)
+			r.header[enos.HeaderTimestamp] = []string{text}
+			r.header[enos.HeaderSignature] = []string{f.cred.Sign(r.header.Get(enos.HeaderToken), r.query, nil, text)}
+		})
+	}
+	sealed, err := f.cred.Seal(&serverKey().PublicKey, rand.Reader)
+	f.must(err)
+	for what, tt := range map[string]struct {
+		r    raw
+		code int
+	}{
+		"no headers":          {change(func(r *raw) { r.header = nil }), enos.CodeUnauthenticated},
+		"another query":       {change(func(r *raw) { r.query = r.query.With("more", "1") }), enos.CodeSignature},
+		"a body":              {change(func(r *raw) { r.body = "x" }), enos.CodeSignature},
+		"a signature of hers": {change(func(r *raw) { r.header.Set(enos.HeaderSignature, strings.Repeat("0", 64)) }), enos.CodeSignature},
+		"upper case":          {change(func(r *raw) { r.header.Set(enos.HeaderSignature, strings.ToUpper(r.header.Get(enos.HeaderSignature))) }), enos.CodeSignature},
+		"another time":        {change(func(r *raw) { r.header.Set(enos.HeaderTimestamp, "1") }), enos.CodeSignature},
+		"a token of nobody":   {change(func(r *raw) { r.header.Set(enos.HeaderToken, "x") }), enos.CodeToken},
+		"a forged token": {change(func(r *raw) {
+			r.header.Set(enos.HeaderToken, strings.Replace(r.header.Get(enos.HeaderToken), ".", "A.", 1))
+		}), enos.CodeToken},
+		"a lengthened token": {change(func(r *raw) { r.header.Set(enos.HeaderToken, longer(r.header.Get(enos.HeaderToken))) }), enos.CodeToken},
+		"a token for another": {change(func(r *raw) {
+			r.header.Set(enos.HeaderToken, strings.Split(r.header.Get(enos.HeaderToken), ".")[0]+".nobody")
+		}), enos.CodeToken},
+		"no signature": {change(func(r *raw) { r.header.Del(enos.HeaderSignature) }), enos.CodeUnsigned},
+		"sealed":       {change(func(r *raw) { r.header = http.Header{enos.HeaderToken: {sealed}} }), enos.CodeUnsigned},
+		"late":         {at(late), enos.CodeTimestamp},
+		"early":        {at(early), enos.CodeTimestamp},
+		"SHA-1":        {f.legacySigned(enos.SHA1, f.listRaw()), enos.CodeSignature},
+		"SHA-256":      {f.legacySigned(enos.SHA256, f.listRaw()), 0},
+	} {
+		f.wantCode(what, tt.r, tt.code)
+	}
+	old := f.legacySigned(enos.SHA256, f.listRaw())
+	f.clock.Advance(11 * time.Minute)
+	f.wantCode("an old legacy signature", old, enos.CodeTimestamp)
+	f.clock.Advance(2 * time.Hour)
+	fresh := at(f.clock.Now())
+	f.wantCode("an old token", fresh, enos.CodeToken)
+}
+
+// longer puts the end of a token off.
+func longer(token string) string {
+	later := "E"
+	if token[3] == 'E' {
+		later = "F"
+	}
+	return token[:3] + later + token[4:]
+}
+
+func TestClientIsChecked(t *testing.T) {
+	f := newEnOSFixture(t, nil)
+	id2, secret := f.newClient(f.org, registry.ClientSpec{Door: registry.DoorID2})
+	r := f.listRaw()
+	r.query = r.query.With(enos.ParamAccessKey, id2.ID).With(enos.ParamTimestamp, enos.FormatTimestamp(f.clock.Now()))
+	r.query = r.query.With(enos.ParamSign, enos.NewCredential(id2.ID, secret).SignLegacy(enos.SHA256, r.query, nil))
+	f.wantCode("a key of another door", r, enos.CodeSignature)
+	inside, cred := f.newClient(f.org, registry.ClientSpec{Door: registry.DoorEnOS, Networks: []string{"10.0.0.0/8"}})
+	signed := f.legacySignedBy(enos.NewCredential(inside.ID, cred))
+	f.wantCode("another network", signed, enos.CodeDenied)
+	signed.remote = "10.1.2.3:4"
+	f.wantCode("the network", signed, 0)
+	good := f.signed(f.cred, f.listRaw())
+	f.must(f.reg.SetClientDisabled(t.Context(), f.org, f.app.ID, true, operatorActor))
+	f.wantCode("a disabled client", good, enos.CodeToken)
+}
+
+func (f *enosFixture) legacySignedBy(cred *enos.Credential) raw {
+	r := f.listRaw()
+	r.query = r.query.With(enos.ParamAccessKey, cred.AppKey()).With(enos.ParamTimestamp, enos.FormatTimestamp(f.clock.Now()))
+	r.query = r.query.With(enos.ParamSign, cred.SignLegacy(enos.SHA256, r.query, nil))
+	return r
+}
+
+// Sealed tokens count only when the operator says so, for this server's key, and
+// where nobody can read them.
+func TestSealedTokens(t *testing.T) {
+	f := newEnOSFixture(t, func(s *settings) { s.enos.SealKey = serverKey() })
+	sealed := func(cred *enos.Credential, r raw) raw {
+		token, err := cred.Seal(&serverKey().PublicKey, rand.Reader)
+		f.must(err)
+		r.header = http.Header{enos.HeaderToken: {token}}
+		return r
+	}
+	f.wantCode("from this machine", sealed(f.cred, f.listRaw()), 0)
+	far := sealed(f.cred, f.listRaw())
+	far.remote = "192.0.2.1:5"
+	f.wantCode("in plain HTTP", far, enos.CodeUnsigned)
+	f.wantCode("another secret", sealed(enos.NewCredential(f.cred.AppKey(), "0a-0b"), f.listRaw()), enos.CodeUnsigned)
+	f.wantCode("nobody's", sealed(enos.NewCredential("0a-0b", "0a-0b"), f.listRaw()), enos.CodeUnsigned)
+	token, err := f.cred.Seal(&ownRSA().PublicKey, rand.Reader)
+	f.must(err)
+	foreign := f.listRaw()
+	foreign.header = http.Header{enos.HeaderToken: {token}}
+	f.wantCode("another key", foreign, enos.CodeUnsigned)
+	if status, pem := f.send(raw{method: "GET", path: "/enos/CA/poseidon.pem"}); status != 200 || !bytes.HasPrefix(pem, []byte("-----BEGIN PUBLIC KEY-----")) {
+		t.Errorf("%d %s", status, pem)
+	}
+	// Way a: the SDK's header gives way to the caller's own.
+	f.wantCode("signed through headers", f.signed(f.cred, f.listRaw()), 0)
+}
+
+func TestFailuresAreLimited(t *testing.T) {
+	f := newEnOSFixture(t, func(s *settings) { s.enos.FailureRate = 1 })
+	r := f.listRaw()
+	r.remote = "192.0.2.9:1"
+	for i := range 10 {
+		if out := f.answer(r); out.Code != enos.CodeUnauthenticated {
+			t.Fatalf("failure %d: %+v", i, out)
+		}
+	}
+	f.wantCode("too many", r, enos.CodeThrottled)
+	good := f.signed(f.cred, f.listRaw())
+	good.remote = r.remote
+	f.wantCode("even what is right", good, enos.CodeThrottled)
+	f.wantCode("others", f.signed(f.cred, f.listRaw()), 0)
+	f.clock.Advance(3 * time.Second)
+	f.wantCode("later", func() raw { g := f.signed(f.cred, f.listRaw()); g.remote = r.remote; return g }(), 0)
+}
+
+// askToken sends a body to the token service.
+func (f *enosFixture) askToken(call, body string) enos.TokenReply {
+	f.t.Helper()
+	status, raw := f.send(raw{path: "/any/prefix/apim-token-service/v2.0/token/" + call, body: body,
+		header: http.Header{enos.HeaderToken: {strings.Repeat("A", 342) + "=="}}}) // Poseidon sends one here, too
+	var out enos.TokenReply
+	f.must(json.Unmarshal(raw, &out))
+	if status != 200 || out.Business != enos.TokenBusiness || out.Msg != enos.TokenMessage(out.Status) {
+		f.t.Errorf("%d %s", status, raw)
+	}
+	return out
+}
+
+func (f *enosFixture) tokenBody(timestamp, token string) string {
+	at := strings.Trim(timestamp, `"`)
+	return `{"appKey":"` + f.cred.AppKey() + `","encryption":"` + f.cred.Encryption(at) + `","timestamp":` + timestamp + `,"accessToken":"` + token + `"}`
+}
+
+func TestTokenService(t *testing.T) {
+	f := newEnOSFixture(t, nil)
+	now := func() string { return enos.FormatTimestamp(f.clock.Now()) }
+	first := f.askToken("get", f.tokenBody(now(), ""))
+	if first.Status != 0 || first.Data.Expire != 7200 {
+		t.Fatalf("%+v", first)
+	}
+	again := f.askToken("get", f.tokenBody(now(), "")) // the very same request: no replay (enos §0.9)
+	if again.Status != 0 || again.Data.AccessToken != first.Data.AccessToken {
+		t.Errorf("%+v", again)
+	}
+	f.clock.Advance(time.Hour)
+	again = f.askToken("get", f.tokenBody(`"`+now()+`"`, "")) // a timestamp as text
+	if again.Data == nil || *again.Data != (enos.Token{AccessToken: first.Data.AccessToken, Expire: 3600}) {
+		t.Errorf("%+v", again)
+	}
+	renewed := f.askToken("refresh", f.tokenBody(now(), first.Data.AccessToken))
+	if renewed.Status != 0 || renewed.Data.Expire != 7200 {
+		t.Errorf("%+v", renewed)
+	}
+	if next := f.askToken("get", f.tokenBody(now(), "")); next.Data.AccessToken != renewed.Data.AccessToken {
+		t.Error("the refreshed token is not the current one")
+	}
+	f.clock.Advance(2*time.Hour - 30*time.Second)
+	if next := f.askToken("get", f.tokenBody(now(), "")); next.Data.Expire != 7200 {
+		t.Errorf("a token that is about to end is given out: %+v", next.Data)
+	}
+	f.clock.Advance(time.Minute)
+	for what, tt := range map[string]struct {
+		call, body string
+		status     int
+	}{
+		"unknown key":       {"get", strings.Replace(f.tokenBody(now(), ""), f.cred.AppKey(), "0a-nobody", 1), enos.TokenUnknownAppKey},
+		"wrong encryption":  {"get", strings.Replace(f.tokenBody(now(), ""), f.cred.Encryption(now()), strings.Repeat("0", 64), 1), enos.TokenEncryption},
+		"old timestamp":     {"get", f.tokenBody(enos.FormatTimestamp(f.clock.Now().Add(-time.Hour)), ""), enos.TokenParameter},
+		"timestamp no time": {"get", `{"appKey":"a","encryption":"b","timestamp":"x"}`, enos.TokenParameter},
+		"no JSON":           {"get", "x", enos.TokenParameter},
+		"empty":             {"get", "{}", enos.TokenEmpty},
+		"no token":          {"refresh", f.tokenBody(now(), ""), enos.TokenEmpty},
+		"expired token":     {"refresh", f.tokenBody(now(), first.Data.AccessToken), enos.TokenExpired},
+		"token of another":  {"refresh", f.tokenBody(now(), "x"), enos.TokenRefresh},
+	} {
+		if out := f.askToken(tt.call, tt.body); out.Status != tt.status || out.Data != nil {
+			t.Errorf("%s: %+v, want %d", what, out, tt.status)
+		}
+	}
+	if status, _ := f.send(raw{path: "/apim-token-service/v2.0/token/other"}); status != 404 {
+		t.Errorf("status %d", status)
+	}
+}
+
+// Tokens of one node are good on another, which shares the key.
+func TestTokensOfAnotherNode(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	one, two, stranger := newEnOSTokens([32]byte{1}, time.Hour), newEnOSTokens([32]byte{1}, time.Hour), newEnOSTokens([32]byte{2}, time.Hour)
+	token, _ := one.issue("app", at, false)
+	if key, _, ok := two.open(token, at); !ok || key != "app" {
+		t.Error("another node refuses it")
+	}
+	if _, _, ok := stranger.open(token, at); ok {
+		t.Error("a stranger takes it")
+	}
+	if _, expired, ok := two.open(token, at.Add(time.Hour)); ok || !expired {
+		t.Error("it does not end")
+	}
+}
+
+// A POST that is sent again gets the first answer and has no second effect, and
+// its signature is good for nothing else.
+func TestRepeatedRequest(t *testing.T) {
+	f := newEnOSFixture(t, nil)
+	q := append(enos.Query{{Name: "action", Value: "apply"}, {Name: "orgId", Value: f.org.String()}}, deviceQuery(f.device)...)
+	r := f.signed(f.cred, raw{path: "/connect-service/v2.0/certificates", query: q, body: applyBody(t, newECKey(t), "gw-1", `,"issueAuthority":"ECC"`)})
+	bodies := make([][]byte, 16)
+	var wg sync.WaitGroup
+	for i := range bodies {
+		wg.Go(func() { _, bodies[i] = f.send(r) })
+	}
+	wg.Wait()
+	for _, body := range bodies[1:] {
+		if !bytes.Equal(body, bodies[0]) || !bytes.Contains(body, []byte(`"code":0`)) {
+			t.Errorf("%s\nand %s", bodies[0], body)
+		}
+	}
+	if list, err := f.api.List(t.Context(), named(f.device)); err != nil || len(list) != 1 {
+		t.Errorf("%d certificates, %v", len(list), err)
+	}
+	moved := r
+	moved.path = "/connect-service/v2.1/devices"
+	moved.query[0].Value = "apply"
+	if out := f.answer(moved); out.Code == 0 {
+		t.Errorf("the signature is good for another resource: %+v", out)
+	}
+}
+
+func TestSignatureIsGoodForOnePath(t *testing.T) {
+	f := newEnOSFixture(t, nil)
+	body := `{"assetId":"` + f.device.Asset.String() + `","productKey":"` + f.product.Key + `"}`
+	r := f.signed(f.cred, raw{path: "/connect-service/v2.1/devices", body: body,
+		query: enos.Query{{Name: "action", Value: "delete"}, {Name: "orgId", Value: f.org.String()}, {Name: "productKey", Value: f.product.Key}, {Name: "deviceKey", Value: f.device.DeviceKey}}})
+	f.wantCode("delete the device", r, 0)
+	r.path = "/connect-service/v2.1/products"
+	f.wantCode("delete the product", r, enos.CodeSignature)
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	a := newAnswers(10_000)
+	now := time.Unix(1_700_000_000, 0)
+	asked := 0
+	ask := func(n byte, at time.Time, code int) {
+		t.Helper()
+		_, _, ok := a.once(t.Context(), [32]byte{n}, "call", at, at.Add(time.Minute), func() (int, []byte) {
+			asked++
+			return code, make([]byte, 1000)
+		})
+		if !ok {
+			t.Error("refused")
+		}
+	}
+	for n := range byte(100) {
+		ask(n, now, 0)
+		if a.bytes > 10_000+1400 || len(a.byKey) != a.order.Len() {
+			t.Fatalf("%d bytes in %d answers", a.bytes, len(a.byKey))
+		}
+	}
+	ask(99, now, 0)
+	if asked != 100 {
+		t.Errorf("the last answer was forgotten: asked %d times", asked)
+	}
+	ask(0, now, 0)
+	if asked != 101 {
+		t.Errorf("the first answer was not: asked %d times", asked)
+	}
+	ask(200, now.Add(time.Hour), enos.CodeInternal)
+	if len(a.byKey) != 0 || a.bytes != 0 {
+		t.Errorf("%d answers, %d bytes after an hour and a failure", len(a.byKey), a.bytes)
+	}
+}
+
+func TestAnswersSurviveAPanic(t *testing.T) {
+	a := newAnswers(1000)
+	now := time.Unix(1_700_000_000, 0)
+	func() {
+		defer func() { _ = recover() }()
+		a.once(t.Context(), [32]byte{1}, "call", now, now.Add(time.Minute), func() (int, []byte) { panic("x") })
+	}()
+	if code, _, ok := a.once(t.Context(), [32]byte{1}, "call", now, now.Add(time.Minute), func() (int, []byte) { return 5, nil }); code != 5 || !ok {
+		t.Error("a panic left the key taken")
+	}
+}

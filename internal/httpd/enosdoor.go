@@ -1,0 +1,326 @@
+package httpd
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hallmark-id/hallmark/enos"
+	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/limit"
+	"github.com/hallmark-id/hallmark/internal/pki"
+	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/requestid"
+)
+
+// EnOSOptions are the settings of the enos door.
+type EnOSOptions struct {
+	// Skew is how far a request's timestamp may be from the clock.
+	Skew time.Duration
+	// TokenKey signs access tokens; nodes that share a store share it.
+	TokenKey [32]byte
+	// TokenLifetime is how long an access token lives.
+	TokenLifetime time.Duration
+	// RefuseSHA1 refuses the signatures of legacy SDKs that know no other digest.
+	RefuseSHA1 bool
+	// SealKey opens the sealed tokens of Poseidon; nil refuses them.
+	SealKey *rsa.PrivateKey
+	// FailureRate bounds failed requests per address and second, 0 for no bound.
+	FailureRate float64
+	// ClientRate bounds requests per client and second, 0 for no bound.
+	ClientRate float64
+	// AnswerBytes bounds the answers remembered for requests that are repeated.
+	AnswerBytes int
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For tells the
+	// caller's address.
+	TrustedProxies []netip.Prefix
+}
+
+// enosDoor serves the certificate service of EnOS and what certificates hang on.
+type enosDoor struct {
+	registry *registry.Registry
+	pki      *pki.Service
+	metrics  *Metrics
+	log      *slog.Logger
+	now      func() time.Time
+	access   bool
+	options  EnOSOptions
+	tokens   *enosTokens
+	answers  *answers
+	limiter  *limit.Limiter
+}
+
+func newEnOSDoor(o Options) *enosDoor {
+	return &enosDoor{registry: o.Registry, pki: o.PKI, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog, options: o.EnOS,
+		tokens: newEnOSTokens(o.EnOS.TokenKey, o.EnOS.TokenLifetime), answers: newAnswers(o.EnOS.AnswerBytes),
+		limiter: limit.New(o.EnOS.FailureRate, o.EnOS.ClientRate, o.Now)}
+}
+
+// enosCall is one request on its way through the door.
+type enosCall struct {
+	r     *http.Request
+	id    string // a lower-case UUID
+	name  string // for metrics and the log: "certificates.apply"
+	path  string // from the service's name on
+	query enos.Query
+	body  []byte
+	named pathNames // of an older call
+
+	client *registry.LiveClient
+	scheme enos.Scheme
+	sign   string // the signature, "" with a scheme that has none
+	signed time.Time
+}
+
+func (c *enosCall) actor() audit.Actor { return audit.Actor{Name: c.client.ActorName, Request: c.id} }
+
+// get returns a query parameter, "" when it is absent.
+func (c *enosCall) get(name string) string {
+	v, _ := c.query.Get(name)
+	return v
+}
+
+// enosServe answers the calls of one service.
+type enosServe func(*enosDoor, http.ResponseWriter, *enosCall)
+
+// enosServices are the parts of a path that name a service of the door.
+var enosServices = []struct {
+	marker string
+	serve  enosServe
+}{
+	{"/connect-service/", (*enosDoor).serveResource},
+	{"/apim-token-service/", (*enosDoor).serveToken},
+	{"/enosapi/", (*enosDoor).serveLegacy},
+	{"/enos/CA/", (*enosDoor).serveCA},
+}
+
+// enosService finds the service of a path and what follows its name. What comes
+// before it does not count: base URLs differ (enos §3.3).
+func enosService(path string) (serve enosServe, rest string, ok bool) {
+	if strings.HasPrefix(path, "/api/") { // the operator's, whatever it names
+		return nil, "", false
+	}
+	for _, s := range enosServices {
+		if _, rest, ok := strings.Cut(path, s.marker); ok {
+			return s.serve, rest, true
+		}
+	}
+	return nil, "", false
+}
+
+// serve answers one request, with status 200 for all that a client of a service
+// can be told (enos §0.2).
+func (d *enosDoor) serve(w http.ResponseWriter, r *http.Request, rest string, serve enosServe) {
+	c := &enosCall{r: r, id: strings.ToLower(requestid.New()), path: rest}
+	defer d.recover(w, c)
+	serve(d, w, c)
+}
+
+func (d *enosDoor) recover(w http.ResponseWriter, c *enosCall) {
+	if p := recover(); p != nil {
+		d.log.Error("a request made the server panic", "request", c.id, "call", c.name, "panic", p, "stack", string(debug.Stack()))
+		d.reply(w, c, time.Now(), enos.CodeInternal, d.encode(c, enos.Reply{Code: enos.CodeInternal, Msg: enos.ErrCertificateService.Msg, RequestID: c.id}))
+	}
+}
+
+// read reads query and body, which must be within bounds.
+func (c *enosCall) read() *enos.Error {
+	var err error
+	if c.query, err = enos.ParseQuery(c.r.URL.RawQuery); err != nil {
+		return enos.InvalidArgument("query", strings.TrimPrefix(err.Error(), "enos: "))
+	}
+	if c.r.Body == nil {
+		return nil
+	}
+	c.body, err = io.ReadAll(io.LimitReader(c.r.Body, enos.MaxBody+1))
+	if err != nil {
+		return enos.InvalidArgument("body", "it broke off")
+	}
+	if len(c.body) > enos.MaxBody {
+		return enos.InvalidArgument("body", "longer than 64 KiB")
+	}
+	return nil
+}
+
+// encode writes an answer.
+func (d *enosDoor) encode(c *enosCall, reply any) []byte {
+	out, err := enos.AppendJSON(nil, reply)
+	if err != nil { // only what clients stored as tags and attributes can do that
+		d.log.Error("an answer cannot be written", "request", c.id, "call", c.name, "error", err)
+		out, _ = enos.AppendJSON(nil, enos.Reply{Code: enos.CodeInternal, Msg: enos.ErrHubService.Msg, RequestID: c.id})
+	}
+	return out
+}
+
+// reply sends an answer and counts it.
+func (d *enosDoor) reply(w http.ResponseWriter, c *enosCall, began time.Time, code int, body []byte) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	_, _ = w.Write(body) // the peer may have gone; there is nobody to tell
+	d.count(c, began, code)
+}
+
+func (d *enosDoor) count(c *enosCall, began time.Time, code int) {
+	d.metrics.enosAnswered(c.name, code, time.Since(began))
+	if d.access {
+		client := ""
+		if c.client != nil {
+			client = c.client.ID
+		}
+		d.log.Info("enos", "request", c.id, "call", c.name, "client", client, "code", strconv.Itoa(code), "address", c.r.RemoteAddr)
+	}
+}
+
+// enosAction is one operation of a resource.
+type enosAction struct {
+	method string
+	scope  string
+	do     func(*enosDoor, context.Context, *enosCall) (any, error)
+}
+
+// enosResources are the resources and their actions (enos §1, §2).
+var enosResources = map[string]map[string]enosAction{
+	"certificates": {
+		"apply":  {http.MethodPost, "Apply", (*enosDoor).applyCertificate},
+		"renew":  {http.MethodPost, "Renew", (*enosDoor).renewCertificate},
+		"revoke": {http.MethodPost, "Revoke", (*enosDoor).revokeCertificate},
+		"list":   {http.MethodGet, "Read", (*enosDoor).listCertificates},
+	},
+	"products": {
+		"create": {http.MethodPost, "Manage", (*enosDoor).createProduct},
+		"get":    {http.MethodGet, "Read", (*enosDoor).getProduct},
+		"search": {http.MethodPost, "Read", (*enosDoor).searchProducts},
+		"update": {http.MethodPost, "Manage", (*enosDoor).updateProduct},
+		"delete": {http.MethodPost, "Manage", (*enosDoor).deleteProduct},
+	},
+	"devices": {
+		"create":  {http.MethodPost, "Manage", (*enosDoor).createDevice},
+		"get":     {http.MethodGet, "Read", (*enosDoor).getDevice},
+		"search":  {http.MethodPost, "Read", (*enosDoor).searchDevices},
+		"update":  {http.MethodPost, "Manage", (*enosDoor).updateDevice},
+		"delete":  {http.MethodPost, "Manage", (*enosDoor).deleteDevice},
+		"enable":  {http.MethodPost, "Manage", (*enosDoor).enableDevice},
+		"disable": {http.MethodPost, "Manage", (*enosDoor).disableDevice},
+	},
+}
+
+// serveResource answers a call of the connect service.
+func (d *enosDoor) serveResource(w http.ResponseWriter, c *enosCall) {
+	began := time.Now()
+	c.name = "unknown"
+	version, resource, _ := strings.Cut(c.path, "/")
+	actions, ok := enosResources[resource]
+	if !ok || version != "v2.0" && version != "v2.1" {
+		http.NotFound(w, c.r)
+		return
+	}
+	refusal := c.read()
+	var action enosAction
+	if refusal == nil {
+		if action, ok = actions[c.get("action")]; ok {
+			c.name = resource + "." + c.get("action")
+		}
+		refusal = d.admit(c)
+	}
+	if refusal == nil {
+		refusal = d.allow(c, action, ok)
+	}
+	if refusal != nil {
+		d.refuse(w, c, began, refusal)
+		return
+	}
+	code, body := d.once(c, func() (int, []byte) {
+		data, err := action.do(d, c.r.Context(), c)
+		return d.answer(c, data, err)
+	})
+	d.reply(w, c, began, code, body)
+}
+
+// allow decides whether an authenticated client may do what it asks.
+func (d *enosDoor) allow(c *enosCall, action enosAction, known bool) *enos.Error {
+	switch name, present := c.query.Get("action"); {
+	case !present || name == "":
+		return enos.Missing("action")
+	case !known:
+		return enos.InvalidArgument("action", "there is no such action")
+	case c.r.Method != action.method:
+		return enos.InvalidArgument("action", name+" needs "+action.method)
+	}
+	return d.allowScope(c, action.scope)
+}
+
+// allowScope holds organisation and scope against the client.
+func (d *enosDoor) allowScope(c *enosCall, scope string) *enos.Error {
+	if refusal := c.checkOrg(); refusal != nil {
+		return refusal
+	}
+	if !c.client.Allows(scope) {
+		return enos.Denied("orgId " + c.get("orgId") + ", action " + scope)
+	}
+	return nil
+}
+
+// checkOrg refuses any organisation but the client's own, without telling whether
+// there is such a one.
+func (c *enosCall) checkOrg() *enos.Error {
+	text := c.get("orgId")
+	if text == "" {
+		return enos.Missing("orgId")
+	}
+	org, ok := registry.ParseID(text)
+	switch {
+	case !ok:
+		return enos.ErrOrgNotFound
+	case org != c.client.Org:
+		return enos.Denied("orgId " + text)
+	}
+	return nil
+}
+
+// enosPage is the answer of a search.
+type enosPage struct {
+	data any
+	page enos.Pagination
+}
+
+// answer writes the reply of an action.
+func (d *enosDoor) answer(c *enosCall, data any, err error) (int, []byte) {
+	reply := enos.Reply{Msg: "OK", RequestID: c.id, Data: data}
+	if page, ok := data.(enosPage); ok {
+		reply.Data, reply.Pagination = page.data, &page.page
+	}
+	if err != nil {
+		refusal := d.refusal(c, err)
+		reply = enos.Reply{Code: refusal.Code, Msg: refusal.Msg, RequestID: c.id}
+	}
+	return reply.Code, d.encode(c, reply)
+}
+
+func (d *enosDoor) refuse(w http.ResponseWriter, c *enosCall, began time.Time, e *enos.Error) {
+	d.reply(w, c, began, e.Code, d.encode(c, enos.Reply{Code: e.Code, Msg: e.Msg, RequestID: c.id}))
+}
+
+// refusal puts an error in the terms of the wire. What is not a refusal is
+// logged, and the caller learns which part of the service failed.
+func (d *enosDoor) refusal(c *enosCall, err error) *enos.Error {
+	var refusal *enos.Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	refusal = enos.ErrHubService
+	var failed *enosFailure
+	if errors.As(err, &failed) {
+		refusal = failed.reply
+	}
+	if c.r.Context().Err() == nil { // else the caller has gone
+		d.log.Error("the request failed", "request", c.id, "call", c.name, "error", err)
+	}
+	return refusal
+}

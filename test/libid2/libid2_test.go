@@ -164,10 +164,16 @@ func prepareStore(t *testing.T, dir string) {
 	}
 }
 
-// TestAPI: every function, every error.
-func TestAPI(t *testing.T) {
+// TestOperations and TestProvisioning: every function, every error.
+func TestOperations(t *testing.T) {
 	everyBuild(t, func(t *testing.T, b build, static bool) {
-		cmd := command(t, b.compile(t, static, "api.c"))
+		run(t, command(t, b.compile(t, static, "operations.c")))
+	})
+}
+
+func TestProvisioning(t *testing.T) {
+	everyBuild(t, func(t *testing.T, b build, static bool) {
+		cmd := command(t, b.compile(t, static, "provisioning.c"))
 		if err := os.WriteFile(filepath.Join(cmd.Dir, "other.key"), []byte(strings.Repeat("0", 64)), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -107,6 +107,9 @@ func (d *Demo) play() error {
 	if err := d.provisioning(); err != nil {
 		return err
 	}
+	if err := d.certificates(); err != nil {
+		return err
+	}
 	d.subject = "attack"
 	d.say("\nAnd now the attacks, on %s:", attacked.id)
 	return d.attacks(attacked)

@@ -28,7 +28,7 @@ func (s *Store) Certificate(ctx context.Context, org registry.ID, serial pki.Ser
 
 // deviceCertificates is the text of DeviceCertificates. A plus keeps an engine
 // from walking the index of the column behind it: the one on devices is meant.
-const deviceCertificates = certificatesWhere + `device = $1 AND +org = $2 ORDER BY not_before, serial`
+const deviceCertificates = certificatesWhere + `device = $1 AND +org = $2 ORDER BY not_before, created, serial`
 
 // DeviceCertificates implements pki.CertificateStore.
 func (s *Store) DeviceCertificates(ctx context.Context, org, device registry.ID) ([]pki.Certificate, error) {

@@ -55,10 +55,11 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	for try := 1; ; try++ {
 		err := s.migrateOnce(ctx, steps)
-		if err == nil || try == maxTries || !madeByAnother(err) {
+		// Whoever loses a step loses it to a node that made it, once for each step.
+		if err == nil || try == maxTries+len(steps) || !madeByAnother(err) {
 			return err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := pause(ctx, min(try, maxTries)); err != nil {
 			return err
 		}
 	}

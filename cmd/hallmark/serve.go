@@ -14,7 +14,7 @@ import (
 // ServeCmd runs the server.
 type ServeCmd struct {
 	Listen       string `placeholder:"ADDR" default:"127.0.0.1:8080" help:"Address to listen on; port 0 takes a free one."`
-	AdminListen  string `placeholder:"ADDR" help:"Serve the operator API and the metrics here instead of on the public address."`
+	AdminListen  string `placeholder:"ADDR" help:"Serve the operator API, the console and the metrics here instead of on the public address."`
 	ITLSListen   string `name:"itls-listen" placeholder:"ADDR" help:"Let devices provision themselves over iTLS here; without it they cannot."`
 	PprofListen  string `placeholder:"ADDR" help:"Serve profiles on this loopback address."`
 	Store        string `placeholder:"URL" env:"HALLMARK_STORE" help:"sqlite:FILE or postgres://USER@HOST/DATABASE; hallmark.db in the data directory if not given."`
@@ -35,6 +35,8 @@ type ServeCmd struct {
 	EnOSSkew          time.Duration  `name:"enos-skew" default:"10m" help:"How far the timestamp of a request to the EnOS door may be from the clock."`
 	EnOSRefuseSHA1    bool           `name:"enos-refuse-sha1" help:"Refuse SHA-1 signatures for the EnOS door's older calls (/enosapi), although most clients of those know no other."`
 	EnOSSealedToken   bool           `name:"enos-sealed-token" help:"Accept the sealed tokens of Poseidon SDKs that were given this server's key (/enos/CA/poseidon.pem). They sign nothing of a request: TLS must protect it."`
+	LoginOrg          string         `placeholder:"NAME" help:"Organisation whose ciss apps sign in to the console; the first one if not given."`
+	QRPrefix          string         `name:"qr-prefix" placeholder:"TEXT" help:"Stands before the authId in the console's QR codes, such as https://login.example/scan?authId=."`
 	CacheEntries      int            `default:"1000000" help:"Devices kept in memory, at some 200 bytes each."`
 
 	DrainDelay time.Duration `help:"How long to answer on, saying not ready, before stopping: a balancer's time to look elsewhere."`
@@ -86,7 +88,7 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen, ITLSListen: c.ITLSListen,
 		PublicURL: c.PublicURL, CASubject: c.CASubject, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
-		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Log: log, Version: version,
+		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, LoginOrg: c.LoginOrg, QRPrefix: c.QRPrefix, Log: log, Version: version,
 		ID2:  httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
 		EnOS: httpd.EnOSOptions{Skew: c.EnOSSkew, RefuseSHA1: c.EnOSRefuseSHA1, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy}, EnOSSealed: c.EnOSSealedToken,
 	}

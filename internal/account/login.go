@@ -72,24 +72,40 @@ func hashToken(token string) []byte {
 // SignIn opens a login by name and password. It returns ErrRefused, ErrLocked
 // or ErrBusy.
 func (s *Service) SignIn(ctx context.Context, name, password string, from From) (Opened, error) {
-	row, err := s.find(ctx, name)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
-		return Opened{}, err
-	}
-	exists := err == nil
-	if exists {
-		if err := s.attempt(ctx, row, from); err != nil {
-			return Opened{}, err
-		}
-	}
-	ok, err := s.matches(ctx, row, password)
+	row, err := s.judge(ctx, name, password, from)
 	if err != nil {
 		return Opened{}, err
 	}
-	if !ok || !exists || row.Disabled {
-		return Opened{}, s.refused(ctx, row, from, reason(exists, row.Disabled))
-	}
 	return s.open(ctx, row, ByPassword, nil, from)
+}
+
+// CheckPassword asks somebody who is signed in for his password again. It
+// returns the errors of SignIn.
+func (s *Service) CheckPassword(ctx context.Context, name, password string, from From) error {
+	_, err := s.judge(ctx, name, password, from)
+	return err
+}
+
+// judge returns the account that name and password belong to.
+func (s *Service) judge(ctx context.Context, name, password string, from From) (Row, error) {
+	row, err := s.find(ctx, name)
+	exists := err == nil
+	if exists {
+		err = s.attempt(ctx, row, from)
+	} else if errors.Is(err, registry.ErrNotFound) {
+		err = nil
+	}
+	if err != nil {
+		return Row{}, err
+	}
+	ok, err := s.matches(ctx, row, password)
+	if err != nil {
+		return Row{}, err
+	}
+	if !ok || !exists || row.Disabled {
+		return Row{}, s.refused(ctx, row, from, reason(exists, row.Disabled))
+	}
+	return row, nil
 }
 
 func reason(exists, disabled bool) string {

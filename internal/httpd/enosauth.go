@@ -31,7 +31,7 @@ var (
 
 // admit authenticates a request by whichever scheme it uses.
 func (d *enosDoor) admit(c *enosCall) *enos.Error {
-	addr := callerAddress(c.r, d.options.TrustedProxies)
+	addr := Remote(c.r, d.options.TrustedProxies)
 	if d.limiter.Blocked(addr) {
 		return errEnOSThrottled
 	}

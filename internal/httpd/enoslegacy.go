@@ -116,7 +116,7 @@ func (d *enosDoor) admitLegacy(c *enosCall) *enos.Error {
 	if enos.Detect(c.r.Header, c.query) != enos.SchemeLegacy {
 		return d.admit(c)
 	}
-	addr := callerAddress(c.r, d.options.TrustedProxies)
+	addr := Remote(c.r, d.options.TrustedProxies)
 	if d.limiter.Blocked(addr) {
 		return errEnOSThrottled
 	}

@@ -26,7 +26,7 @@ func (d *enosDoor) serveToken(w http.ResponseWriter, c *enosCall) {
 
 // giveToken returns a token, or the state that says why there is none.
 func (d *enosDoor) giveToken(c *enosCall) (*enos.Token, int) {
-	addr := callerAddress(c.r, d.options.TrustedProxies)
+	addr := Remote(c.r, d.options.TrustedProxies)
 	if d.limiter.Blocked(addr) {
 		return nil, enos.TokenInternal
 	}

@@ -106,7 +106,7 @@ func (d *id2Door) release(c *id2Call) {
 
 // serve answers the request, or returns why the gateway refuses it.
 func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *openapi.Error {
-	if d.limiter.Blocked(callerAddress(r, d.options.TrustedProxies)) {
+	if d.limiter.Blocked(Remote(r, d.options.TrustedProxies)) {
 		c.Format = openapi.GuessFormat(r, nil)
 		return openapi.ErrThrottled
 	}
@@ -170,7 +170,7 @@ func (c *id2Call) readBody(body io.Reader) *openapi.Error {
 // admit makes the gateway's checks in the order of openapi-rpc §8: version and
 // action, access key, time, signature, nonce; then what the client may do.
 func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error) {
-	addr := callerAddress(r, d.options.TrustedProxies)
+	addr := Remote(r, d.options.TrustedProxies)
 	if refusal := c.CheckSystem(); refusal != nil {
 		return nil, refusal
 	}

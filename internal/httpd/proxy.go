@@ -7,17 +7,33 @@ import (
 	"strings"
 )
 
-// callerAddress is the address of the caller, the zero Addr when it cannot be
-// told: the peer's, or what a trusted proxy says of it.
-func callerAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+// Remote is the address of a caller, the zero Addr when it cannot be told: the
+// peer's, or what a trusted proxy says of it.
+func Remote(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer := peerOf(r)
+	if len(trusted) == 0 || !peer.IsValid() {
+		return peer
+	}
+	return behindProxies(peer.Unmap(), r.Header.Values("X-Forwarded-For"), trusted)
+}
+
+func peerOf(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	if len(trusted) == 0 {
-		return ap.Addr()
+	return peer.Addr()
+}
+
+// IsSecure reports whether a request came over TLS: here, or to a trusted proxy
+// that says so.
+func IsSecure(r *http.Request, trusted []netip.Prefix) bool {
+	if r.TLS != nil {
+		return true
 	}
-	return behindProxies(ap.Addr().Unmap(), r.Header.Values("X-Forwarded-For"), trusted)
+	peer := peerOf(r).Unmap()
+	isTrusted := slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(peer) })
+	return isTrusted && r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
 // behindProxies follows X-Forwarded-For from its end, which the nearest proxy

@@ -29,6 +29,8 @@ type Options struct {
 	Now     func() time.Time
 	// Operator answers /api/; nil leaves it to the admin listener.
 	Operator http.Handler
+	// Console answers /console/; nil leaves it to the admin listener.
+	Console http.Handler
 	// MetricsHandler answers /metrics; nil leaves it to the admin listener.
 	MetricsHandler http.Handler
 	// Ready reports why the server cannot serve now, or nil.
@@ -64,6 +66,9 @@ func newOther(o Options) http.Handler {
 	}
 	if o.Operator != nil {
 		mux.Handle("/api/", o.Operator)
+	}
+	if o.Console != nil {
+		mux.Handle("/console/", o.Console)
 	}
 	if o.MetricsHandler != nil {
 		mux.Handle("GET /metrics", o.MetricsHandler)

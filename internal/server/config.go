@@ -14,6 +14,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/httpd"
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/scanlogin"
 	"github.com/hallmark-id/hallmark/internal/store"
 )
 
@@ -29,7 +30,7 @@ type Config struct {
 
 	// Listen is the public address, 127.0.0.1:8080 by default.
 	Listen string
-	// AdminListen moves the operator API and the metrics to their own address.
+	// AdminListen moves the operator API, the console and the metrics to their own address.
 	AdminListen string
 	// PprofListen serves profiles, on a loopback address only.
 	PprofListen string
@@ -62,6 +63,11 @@ type Config struct {
 	EnOS httpd.EnOSOptions
 	// EnOSSealed accepts the sealed tokens of Poseidon.
 	EnOSSealed bool
+	// LoginOrg is the organisation whose ciss apps sign in to the console, the
+	// first one if empty.
+	LoginOrg string
+	// QRPrefix stands before the authId in the QR codes of the console.
+	QRPrefix string
 
 	// Version is what the list of nodes shows of this program.
 	Version string
@@ -125,6 +131,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("the challenge lifetime must be %v to %v", minChallengeLifetime, maxChallengeLifetime)
 	case isShared(c.Store) && c.ChallengeLifetime > replay.MaxSharedLifetime:
 		return fmt.Errorf("on PostgreSQL the challenge lifetime must be at most %v", replay.MaxSharedLifetime)
+	case scanlogin.CheckPrefix(c.QRPrefix) != nil:
+		return fmt.Errorf("--qr-prefix: %w", scanlogin.CheckPrefix(c.QRPrefix))
 	case c.PprofListen != "" && !httpd.IsLoopback(c.PprofListen):
 		return errors.New("profiles show memory: --pprof-listen takes a loopback address only")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hallmark-id/hallmark/internal/console"
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/httpd"
 	"github.com/hallmark-id/hallmark/internal/itlsd"
@@ -54,6 +55,11 @@ func (s *Server) listen() error {
 		AccessLog: c.AccessLog, ID2: c.ID2, EnOS: c.EnOS}
 	admin := o
 	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
+	pages, err := s.newConsole(reg)
+	if err != nil {
+		return err
+	}
+	admin.Console = pages
 	admin.MetricsHandler = operator.RequireToken(s.token, handler)
 	if c.AdminListen == "" {
 		o = admin
@@ -61,7 +67,6 @@ func (s *Server) listen() error {
 	if _, err := s.serve(c.Listen, httpd.New(o)); err != nil {
 		return err
 	}
-	var err error
 	if s.node.ID, err = registry.NewID(rand.Reader); err != nil {
 		return err
 	}
@@ -80,6 +85,16 @@ func (s *Server) listen() error {
 		return s.servePprof()
 	}
 	return nil
+}
+
+// newConsole makes the web console.
+func (s *Server) newConsole(reg prometheus.Registerer) (http.Handler, error) {
+	c := &s.config
+	return console.New(console.Options{Registry: s.registry, Accounts: s.accounts, Scans: s.scans, Org: c.LoginOrg, QRPrefix: c.QRPrefix,
+		RequestID: httpd.RequestID, Metrics: reg, Log: c.Log, Now: s.clock.Now,
+		Caller: func(r *http.Request) console.Caller {
+			return console.Caller{Address: httpd.Remote(r, c.ID2.TrustedProxies), Secure: httpd.IsSecure(r, c.ID2.TrustedProxies)}
+		}})
 }
 
 // serveITLS lets devices provision themselves.
@@ -107,6 +122,7 @@ func (s *Server) serve(address string, h http.Handler) (*listener, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l := &listener{Listener: tcp, server: httpd.NewServer(h, s.config.Log), url: "http://" + tcp.Addr().String()}
+	l.server.RegisterOnShutdown(s.scans.Close) // pages that wait would wait on
 	s.listeners = append(s.listeners, l)
 	if s.config.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(s.config.TLSCert, s.config.TLSKey)

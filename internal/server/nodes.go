@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,9 @@ func (s *Server) attend(ctx context.Context) error {
 		return err
 	}
 	s.authn.SetChallengeKeys(keys)
+	if err := errors.Join(s.scans.Sweep(ctx), s.accounts.Sweep(ctx)); err != nil {
+		return err
+	}
 	return s.store.Prune(ctx, n.Seen-registry.Instant(changesKept.Milliseconds()), n.Seen-registry.Instant(nodesKept.Milliseconds()))
 }
 
@@ -192,12 +196,12 @@ func (w *watcher) look(ctx context.Context) error {
 		return err
 	}
 	if all {
-		w.server.registry.ApplyAll()
+		w.server.applyAll()
 	}
 	for _, c := range changes {
 		if _, known := w.seen[c.ID]; !known {
 			w.seen[c.ID] = now
-			w.server.registry.Apply(c)
+			w.server.apply(c)
 		}
 	}
 	for id, at := range w.seen {
@@ -208,9 +212,24 @@ func (w *watcher) look(ctx context.Context) error {
 	w.since = now
 	if w.server.registry.Blind() {
 		// What was missed may be too old to be told of any more.
-		w.server.registry.ApplyAll()
+		w.server.applyAll()
 	}
 	w.blind.Reset(blindAfter - time.Since(began))
 	w.server.registry.SetBlind(false)
 	return nil
+}
+
+// apply tells whom it concerns of a change made elsewhere.
+func (s *Server) apply(c registry.Change) {
+	if c.Kind == registry.ScanChanged {
+		s.scans.Changed(c.Name)
+		return
+	}
+	s.registry.Apply(c)
+}
+
+// applyAll tells all that anything may have changed.
+func (s *Server) applyAll() {
+	s.registry.ApplyAll()
+	s.scans.ChangedAll()
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/itlsd"
@@ -23,6 +24,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/scanlogin"
 	"github.com/hallmark-id/hallmark/internal/store"
 )
 
@@ -41,6 +43,8 @@ type Server struct {
 	authn     *authn.Service
 	provision *provision.Service
 	pki       *pki.Service
+	accounts  *account.Service
+	scans     *scanlogin.Service
 	token     [sha256.Size]byte // hash of the operator token
 
 	listeners   []*listener
@@ -108,6 +112,8 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openEnOS(ctx); err != nil {
 		return err
 	}
+	s.accounts = account.New(account.Options{Store: s.store, Ring: s.ring, Now: s.clock.Now, Random: rand.Reader})
+	s.scans = scanlogin.New(scanlogin.Options{Store: s.store, Accounts: s.accounts, Now: s.clock.Now, Random: rand.Reader})
 	if err := s.openToken(); err != nil {
 		return err
 	}
@@ -318,6 +324,12 @@ func (s *Server) ready(ctx context.Context) error {
 
 // Registry gives the demo and tests the domain behind the server.
 func (s *Server) Registry() *registry.Registry { return s.registry }
+
+// Accounts gives tests the accounts behind the console.
+func (s *Server) Accounts() *account.Service { return s.accounts }
+
+// Scans gives tests the scan sessions behind the console.
+func (s *Server) Scans() *scanlogin.Service { return s.scans }
 
 // Drain says that the server is not ready any more, and goes on answering for a
 // while so that balancers hear of it. New requests end their connections.

@@ -6,7 +6,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 60s
 PCSC = ./id2/se/pcsc ./cmd/hallmark
 
-.PHONY: build libid2 demo test test-go test-libid2 test-interop test-pcsc bench bench-go lint fuzz clean
+.PHONY: build libid2 demo test test-go test-libid2 test-interop test-browser test-pcsc bench bench-go lint fuzz clean
 
 build: ## bin/hallmark
 	$(GO) build -trimpath -o bin/hallmark ./cmd/hallmark
@@ -17,7 +17,7 @@ libid2: ## bin/libid2: the device library for C, shared and static, and its head
 demo: build ## everything once, narrated, on a temporary store
 	bin/hallmark demo
 
-test: build lint test-go test-interop ## the whole suite
+test: build lint test-go test-interop test-browser ## the whole suite
 
 test-go: ## all Go tests under the race detector
 	$(GO) test -race -timeout 20m ./...
@@ -27,6 +27,9 @@ test-libid2: ## of test-go, the C library alone: C programs under the address sa
 
 test-interop: build ## the vendor's own SDKs against a running server
 	test/interop/run
+
+test-browser: ## the console in a real headless Chromium; SCREENSHOTS=DIR keeps its pictures there
+	test/browser/run
 
 test-pcsc: ## devices with their keys in cards, over a real pcscd with a virtual reader; as root
 	test/need pcscd pcscd

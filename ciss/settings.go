@@ -150,7 +150,7 @@ func (s *Settings) Validate() error {
 		{s.validForms(), "sign_data must list at least one of raw, skf, der and pkcs7, each once"},
 		{s.CertUsage == UsageSignature || s.CertUsage == UsageNonRepudiation || s.CertUsage == UsageAny, "key_usage must be digital-signature, non-repudiation or any"},
 		{s.validZone(), "zone must be an offset such as +08:00"},
-		{s.Window >= 1 && s.Window <= maxWindow, "window_seconds must be 1 to 3600"},
+		{s.Window >= 1 && s.Window <= int(MaxWindow/time.Second), "window_seconds must be 1 to 3600"},
 		{s.Status.valid(), "status codes must be 100 to 9999, and neither 200 nor 212"},
 		{s.validOrder(), "response_order must list signature, resultDesc and timestamp, each once"},
 	}
@@ -162,10 +162,10 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
-const (
-	maxUserID = 128
-	maxWindow = 3600 // seconds
-)
+// MaxWindow is the longest that a timestamp may be from the clock.
+const MaxWindow = time.Hour
+
+const maxUserID = 128
 
 var (
 	variants  = []Variant{SM3SM4CBC, SM3SM4ECB, SM3SM4CBCPad, SM3SM4ECBPad, HMACSM3}

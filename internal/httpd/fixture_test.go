@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/keyring"
@@ -26,6 +27,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/replay"
+	"github.com/hallmark-id/hallmark/internal/scanlogin"
 	"github.com/hallmark-id/hallmark/internal/store"
 	"github.com/hallmark-id/hallmark/internal/testclock"
 	"github.com/hallmark-id/hallmark/openapi"
@@ -77,9 +79,13 @@ type fixture struct {
 	journal *replay.Journal
 	pki     *pki.Service
 	authn   *authn.Service
-	log     lockedBuffer
-	handler *Handler
-	server  *httptest.Server
+	// accounts and scans stand behind the ciss door.
+	accounts *account.Service
+	scans    *scanlogin.Service
+	metrics  *prometheus.Registry
+	log      lockedBuffer
+	handler  *Handler
+	server   *httptest.Server
 
 	org        registry.ID
 	client     registry.Client
@@ -121,7 +127,11 @@ func newFixture(t testing.TB, change func(*settings)) *fixture {
 		f.pki = pki.New(pki.Options{Store: f.store, Ring: ring, Random: f.random, Now: f.clock.Now, BaseURL: func() string { return f.server.URL }, Log: log})
 		f.must(f.pki.EnsureAuthorities(context.Background()))
 	}
-	f.handler = New(Options{Registry: f.reg, PKI: f.pki, EnOS: s.enos, Authn: f.authn, Provision: provision.New(provision.Options{Registry: f.reg, Note: f.authn.Note, Now: f.clock.Now}), Metrics: NewMetrics(prometheus.NewRegistry()), Log: log, Now: f.clock.Now,
+	f.accounts = account.New(account.Options{Store: f.store, Ring: ring, Now: f.clock.Now, Random: f.random})
+	f.scans = scanlogin.New(scanlogin.Options{Store: f.store, Accounts: f.accounts, Now: f.clock.Now, Random: f.random})
+	f.metrics = prometheus.NewRegistry()
+	f.handler = New(Options{Registry: f.reg, PKI: f.pki, EnOS: s.enos, Authn: f.authn, Provision: provision.New(provision.Options{Registry: f.reg, Note: f.authn.Note, Now: f.clock.Now}),
+		Scans: f.scans, Metrics: NewMetrics(f.metrics), Log: log, Now: f.clock.Now,
 		Ready: f.store.Ping, AccessLog: s.access, ID2: s.id2})
 	f.server = httptest.NewUnstartedServer(nil)
 	f.server.Config = NewServer(f.handler, log)

@@ -17,8 +17,10 @@ type Metrics struct {
 	gateway map[string]prometheus.Counter
 	other   prometheus.Counter
 
-	enosResults *prometheus.CounterVec
-	enosSeconds *prometheus.HistogramVec
+	enosResults *prometheus.CounterVec   // by call and code
+	enosSeconds *prometheus.HistogramVec // by call
+	cissResults *prometheus.CounterVec   // by action and result
+	cissSeconds *prometheus.HistogramVec // by action
 }
 
 type actionMetrics struct {
@@ -38,13 +40,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Help: "Answers of the enos door by call and code; 0 is success."}, []string{"call", "code"})
 	enosSeconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hallmark_enos_seconds",
 		Help: "Time from a request's first byte to its answer at the enos door, by call.", Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10)}, []string{"call"})
-	reg.MustRegister(results, refusals, seconds, enosResults, enosSeconds)
+	cissResults := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hallmark_ciss_results_total",
+		Help: "Requests of the ciss door by action and how they ended."}, []string{"action", "result"})
+	cissSeconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "hallmark_ciss_seconds",
+		Help: "Time from a request of the ciss door to its answer, by action.", Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10)}, []string{"action"})
+	reg.MustRegister(results, refusals, seconds, enosResults, enosSeconds, cissResults, cissSeconds)
 
 	m := &Metrics{service: make(map[string]*actionMetrics), gateway: make(map[string]prometheus.Counter),
-		other: refusals.WithLabelValues("other"), enosResults: enosResults, enosSeconds: enosSeconds}
+		other: refusals.WithLabelValues("other"), enosResults: enosResults, enosSeconds: enosSeconds, cissResults: cissResults, cissSeconds: cissSeconds}
 	for _, call := range enosCalls() {
 		enosResults.WithLabelValues(call, "0")
 		enosSeconds.WithLabelValues(call)
+	}
+	for name := range cissActions {
+		cissResults.WithLabelValues(name, string(cissOK))
+		cissSeconds.WithLabelValues(name)
 	}
 	for name := range id2Actions {
 		a := &actionMetrics{codes: make(map[id2.Code]prometheus.Counter), seconds: seconds.WithLabelValues(name)}
@@ -93,4 +103,10 @@ func enosCalls() []string {
 func (m *Metrics) enosAnswered(call string, code int, took time.Duration) {
 	m.enosResults.WithLabelValues(call, strconv.Itoa(code)).Inc()
 	m.enosSeconds.WithLabelValues(call).Observe(took.Seconds())
+}
+
+// cissAnswered counts a request of the ciss door.
+func (m *Metrics) cissAnswered(action string, result cissResult, took time.Duration) {
+	m.cissResults.WithLabelValues(action, string(result)).Inc()
+	m.cissSeconds.WithLabelValues(action).Observe(took.Seconds())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/scanlogin"
 )
 
 // Options configures New.
@@ -23,7 +24,9 @@ type Options struct {
 	// Provision answers OtpGetId2.
 	Provision *provision.Service
 	// PKI serves what verifiers need of the certificate authorities; nil serves nothing.
-	PKI     *pki.Service
+	PKI *pki.Service
+	// Scans are the sessions of the ciss door.
+	Scans   *scanlogin.Service
 	Metrics *Metrics
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -50,14 +53,16 @@ type Handler struct {
 
 // New returns the handler of the public listener.
 func New(o Options) *Handler {
-	return &Handler{id2: newID2Door(o), enos: newEnOSDoor(o), other: newOther(o)}
+	mux := newOther(o)
+	newCISSDoor(o).register(mux)
+	return &Handler{id2: newID2Door(o), enos: newEnOSDoor(o), other: withRequestID(mux)}
 }
 
 // NewAdmin returns the handler of a separate admin listener.
-func NewAdmin(o Options) http.Handler { return newOther(o) }
+func NewAdmin(o Options) http.Handler { return withRequestID(newOther(o)) }
 
 // newOther routes what is not a door.
-func newOther(o Options) http.Handler {
+func newOther(o Options) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", readyz(o.Ready))
@@ -73,7 +78,7 @@ func newOther(o Options) http.Handler {
 	if o.MetricsHandler != nil {
 		mux.Handle("GET /metrics", o.MetricsHandler)
 	}
-	return withRequestID(mux)
+	return mux
 }
 
 // ServeHTTP sends the doors' paths past the router: the id2 door's one is the hot

@@ -23,6 +23,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/pki"
@@ -101,7 +102,8 @@ func newAPI(env *testscript.Env, path string) (http.Handler, error) {
 	go func() { authority.Run(work); close(done) }()
 	env.Defer(func() { stop(); <-done })
 	return operator.New(operator.Options{
-		Registry: r, PKI: authority, TokenHash: sha256.Sum256([]byte(testToken)), Log: slog.New(slog.DiscardHandler),
+		Registry: r, PKI: authority, Accounts: account.New(account.Options{Store: st, Ring: ring, Now: time.Now, Random: rand.Reader}),
+		TokenHash: sha256.Sum256([]byte(testToken)), Log: slog.New(slog.DiscardHandler),
 		RequestID: func(*http.Request) string { return "script" },
 	}), r.EnsureOrg(ctx)
 }

@@ -69,7 +69,7 @@ var (
 	// ErrLocked says that the password is not looked at for a while.
 	ErrLocked = errors.New("too many attempts failed: this account takes no password for a while")
 	// ErrBusy says that too many passwords are being checked.
-	ErrBusy = errors.New("too many people sign in at the moment: try again")
+	ErrBusy = fmt.Errorf("too many passwords are being checked: %w", registry.ErrBusy)
 	// ErrUnbound says that no account answers to a certificate.
 	ErrUnbound = errors.New("the certificate is bound to no account")
 	// ErrAmbiguous says that rules of several accounts fit a certificate.

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/pem"
 	"strings"
+	"unicode"
 
 	"github.com/emmansun/gmsm/smx509"
 
@@ -53,11 +55,32 @@ func parseFingerprint(text string) (string, error) {
 	return hex.EncodeToString(raw), nil
 }
 
-// BindingSpec is what makes a binding: a Fingerprint, or an Authority with a
-// Subject.
+// ErrNotCertificate says that a text holds no certificate.
+var ErrNotCertificate = invalid("a certificate is needed in PEM, or its DER form in hexadecimal")
+
+// fingerprintOf reads a certificate in PEM, or in hexadecimal as the scan
+// interface has it (signCert).
+func fingerprintOf(text string) (string, error) {
+	der, err := hex.DecodeString(strings.TrimSpace(text))
+	if block, _ := pem.Decode([]byte(text)); block != nil {
+		der, err = block.Bytes, nil
+	}
+	if err != nil {
+		return "", ErrNotCertificate
+	}
+	c, err := smx509.ParseCertificate(der)
+	if err != nil {
+		return "", ErrNotCertificate
+	}
+	return Fingerprint(c), nil
+}
+
+// BindingSpec is what makes a binding: a Certificate or its Fingerprint, or an
+// Authority with a Subject.
 type BindingSpec struct {
+	Certificate string // PEM or hexadecimal
 	Fingerprint string
-	Authority   string // fingerprint of the authority's certificate
+	Authority   string // the authority's certificate, or its fingerprint
 	Subject     string // such as "CN=Wang Li,O=Example"
 	Label       string
 }
@@ -85,12 +108,20 @@ func (s *Service) Bind(ctx context.Context, name string, spec BindingSpec, by au
 
 func (spec BindingSpec) check() (b Binding, err error) {
 	b.Label = strings.ToValidUTF8(spec.Label, "")
-	if len(b.Label) > maxLabel {
-		return b, invalid("a label has at most %d bytes", maxLabel)
+	ways := 0
+	for _, way := range []string{spec.Certificate, spec.Fingerprint, spec.Authority} {
+		if way != "" {
+			ways++
+		}
 	}
 	switch {
-	case (spec.Fingerprint == "") == (spec.Authority == ""), (spec.Authority == "") != (spec.Subject == ""):
-		return b, invalid("a binding names a certificate's fingerprint, or an authority together with a subject")
+	case len(b.Label) > maxLabel || strings.ContainsFunc(b.Label, unicode.IsControl):
+		return b, invalid("a label has at most %d bytes of text without control characters", maxLabel)
+	case ways != 1, (spec.Authority == "") != (spec.Subject == ""):
+		return b, invalid("a binding names a certificate or its fingerprint, or an authority together with a subject")
+	case spec.Certificate != "":
+		b.Fingerprint, err = fingerprintOf(spec.Certificate)
+		return b, err
 	case spec.Fingerprint != "":
 		b.Fingerprint, err = parseFingerprint(spec.Fingerprint)
 		return b, err
@@ -100,7 +131,9 @@ func (spec BindingSpec) check() (b Binding, err error) {
 		return b, err
 	}
 	b.Subject = rule.String()
-	b.Authority, err = parseFingerprint(spec.Authority)
+	if b.Authority, err = fingerprintOf(spec.Authority); err != nil {
+		b.Authority, err = parseFingerprint(spec.Authority)
+	}
 	return b, err
 }
 

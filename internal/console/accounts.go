@@ -1,14 +1,10 @@
 package console
 
 import (
-	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/emmansun/gmsm/smx509"
 
 	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -16,9 +12,8 @@ import (
 
 // Errors of forms about accounts.
 var (
-	errSelf           = errors.New("an account does not change its own standing")
-	errMismatch       = errors.New("the new password was not typed twice alike")
-	errNotCertificate = errors.New("this is no certificate")
+	errSelf     = errors.New("an account does not change its own standing")
+	errMismatch = errors.New("the new password was not typed twice alike")
 )
 
 func (v *visit) accounts() error {
@@ -128,38 +123,10 @@ func (v *visit) deleteAccount() error {
 // bind binds a certificate: pasted, or named by its fingerprint, or by authority
 // and subject.
 func (v *visit) bind() error {
-	spec := account.BindingSpec{Fingerprint: v.field("fingerprint"), Subject: v.field("subject"), Label: v.field("label")}
-	var err error
-	if text := v.field("certificate"); text != "" && spec.Fingerprint == "" {
-		spec.Fingerprint, err = fingerprintOf(text)
-	}
-	if text := v.field("authority"); text != "" && err == nil {
-		if spec.Authority, err = fingerprintOf(text); err != nil {
-			spec.Authority, err = text, nil // a fingerprint itself
-		}
-	}
 	name := v.r.PathValue("name")
-	if err == nil {
-		_, err = v.Accounts.Bind(v.r.Context(), name, spec, v.by())
-	}
+	_, err := v.Accounts.Bind(v.r.Context(), name, account.BindingSpec{Certificate: v.field("certificate"), Fingerprint: v.field("fingerprint"),
+		Authority: v.field("authority"), Subject: v.field("subject"), Label: v.field("label")}, v.by())
 	return v.changed(name, "bound", err)
-}
-
-// fingerprintOf reads a certificate in PEM, or in hexadecimal as the scan
-// interface has it (signCert).
-func fingerprintOf(text string) (string, error) {
-	der, err := hex.DecodeString(strings.TrimSpace(text))
-	if block, _ := pem.Decode([]byte(text)); block != nil {
-		der, err = block.Bytes, nil
-	}
-	if err != nil {
-		return "", errNotCertificate
-	}
-	c, err := smx509.ParseCertificate(der)
-	if err != nil {
-		return "", errNotCertificate
-	}
-	return account.Fingerprint(c), nil
 }
 
 func (v *visit) unbind() error {

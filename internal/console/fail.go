@@ -41,14 +41,14 @@ func (v *visit) showProblem(err error) {
 }
 
 func (v *visit) describe(err error) (int, problem) {
-	var input *registry.InvalidError
-	if errors.As(err, &input) {
-		return http.StatusBadRequest, problem{Text: "error.input", Detail: input.Reason}
-	}
 	for _, f := range failures {
 		if errors.Is(err, f.cause) {
 			return f.status, problem{Text: f.text}
 		}
+	}
+	var input *registry.InvalidError
+	if errors.As(err, &input) {
+		return http.StatusBadRequest, problem{Text: "error.input", Detail: input.Reason}
 	}
 	return http.StatusInternalServerError, problem{Text: "error.internal", ID: v.RequestID(v.r)}
 }

@@ -131,7 +131,7 @@ var failures = []struct {
 	{errForm, http.StatusBadRequest, "error.form"},
 	{errSelf, http.StatusConflict, "error.self"},
 	{errMismatch, http.StatusBadRequest, "error.mismatch"},
-	{errNotCertificate, http.StatusBadRequest, "error.certificate"},
+	{account.ErrNotCertificate, http.StatusBadRequest, "error.certificate"},
 	{account.ErrRefused, http.StatusForbidden, "error.password"},
 	{account.ErrLocked, http.StatusTooManyRequests, "login.locked"},
 	{account.ErrBusy, http.StatusServiceUnavailable, "login.busy"},

@@ -16,6 +16,8 @@ type operation struct {
 	method, path, contentType, body string
 }
 
+const secretPassword = "correct horse battery"
+
 // operations are one good request for every route.
 func operations(product, client string) []operation {
 	const json = "application/json"
@@ -42,6 +44,15 @@ func operations(product, client string) []operation {
 		{"DELETE", "/clients/" + client, "", ""},
 		{"GET", "/licences", "", ""},
 		{"GET", "/licences/summary", "", ""},
+		{"GET", "/accounts", "", ""},
+		{"POST", "/accounts", json, `{"name":"li","role":"viewer"}`},
+		{"GET", "/accounts/admin", "", ""},
+		{"POST", "/accounts/admin/password", json, `{"password":"` + secretPassword + `"}`},
+		{"POST", "/accounts/admin/role", json, `{"role":"operator"}`},
+		{"POST", "/accounts/admin/disable", "", ""},
+		{"POST", "/accounts/admin/enable", "", ""},
+		{"POST", "/accounts/admin/bindings", json, `{"fingerprint":"` + strings.Repeat("ab", 32) + `","label":"card"}`},
+		{"DELETE", "/accounts/li", "", ""},
 		{"GET", "/nodes", "", ""},
 		{"POST", "/nodes/" + registry.ID(77).String() + "/drain", "", ""},
 		{"POST", "/nodes/" + registry.ID(77).String() + "/resume", "", ""},
@@ -56,6 +67,7 @@ func withThings(t *testing.T) (*server, []operation) {
 	if _, err := s.store.Beat(t.Context(), registry.Node{ID: 77, URL: "http://node"}); err != nil {
 		t.Fatal(err)
 	}
+	s.into(s.post("/api/v1/accounts", `{"name":"admin","role":"admin"}`), http.StatusCreated, &operator.Account{})
 	var c operator.CreatedClient
 	s.into(s.post("/api/v1/clients", `{"door":"id2"}`), http.StatusCreated, &c)
 	return s, operations(s.product("lamp", "aes128"), c.ClientID)
@@ -101,7 +113,7 @@ func TestEveryOperationRefusesBadQueries(t *testing.T) {
 		path := operator.Prefix + op.path
 		s.refused(s.send(op.method, path+"?nonsense=1", op.contentType, op.body), http.StatusBadRequest, "invalid_input", `"nonsense"`)
 		s.refused(s.send(op.method, path+"?org=%zz", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "query")
-		if strings.HasPrefix(op.path, "/orgs") || strings.HasPrefix(op.path, "/nodes") || op.path == "/audit/verify" {
+		if strings.HasPrefix(op.path, "/orgs") || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/accounts") || op.path == "/audit/verify" {
 			continue // above organisations
 		}
 		s.refused(s.send(op.method, path+"?org=a&org=b", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "more than once")
@@ -115,7 +127,7 @@ func TestEveryOperationKeepsOrganisationsApart(t *testing.T) {
 	s.into(s.post("/api/v1/orgs", `{"name":"other"}`), http.StatusCreated, &operator.Org{})
 	s.send("POST", operator.Prefix+ops[6].path, "text/csv", rows(1, 3))
 	for _, op := range ops {
-		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
+		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/accounts") || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
 			continue // names no product, device or client
 		}
 		s.refused(s.send(op.method, operator.Prefix+op.path+"?org=other", op.contentType, op.body), http.StatusNotFound, "not_found", "not found")

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -29,6 +30,7 @@ const DocumentPath = "/api/openapi.json"
 type Options struct {
 	Registry *registry.Registry
 	PKI      *pki.Service
+	Accounts *account.Service
 	// TokenHash is the SHA-256 of the operator token, which itself is not kept.
 	TokenHash [sha256.Size]byte
 	Log       *slog.Logger
@@ -119,6 +121,17 @@ var routes = []route{
 
 	{"GET", "/licences", http.StatusOK, []string{"org", "product", "device", "ends_before", "limit"}, listLicences},
 	{"GET", "/licences/summary", http.StatusOK, orgOnly, summariseLicences},
+
+	{"GET", "/accounts", http.StatusOK, nil, listAccounts},
+	{"POST", "/accounts", http.StatusCreated, nil, createAccount},
+	{"GET", "/accounts/{account}", http.StatusOK, nil, getAccount},
+	{"DELETE", "/accounts/{account}", http.StatusOK, nil, deleteAccount},
+	{"POST", "/accounts/{account}/password", http.StatusOK, nil, setAccountPassword},
+	{"POST", "/accounts/{account}/role", http.StatusOK, nil, setAccountRole},
+	{"POST", "/accounts/{account}/disable", http.StatusOK, nil, disableAccount},
+	{"POST", "/accounts/{account}/enable", http.StatusOK, nil, enableAccount},
+	{"POST", "/accounts/{account}/bindings", http.StatusCreated, nil, bindAccount},
+	{"DELETE", "/accounts/{account}/bindings/{binding_id}", http.StatusOK, nil, unbindAccount},
 
 	{"GET", "/nodes", http.StatusOK, nil, listNodes},
 	{"POST", "/nodes/{node_id}/drain", http.StatusOK, nil, drainNode},

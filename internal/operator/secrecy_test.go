@@ -35,7 +35,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 		s.get(operator.Prefix + path)
 	}
 
-	secrets := []string{token, p.ProductSecret, p.ProductSecret[3:19], clients[0].AccessKeySecret, clients[1].AppSecret, clients[2].AppSM4Key}
+	secrets := []string{token, secretPassword, p.ProductSecret, p.ProductSecret[3:19], clients[0].AccessKeySecret, clients[1].AppSecret, clients[2].AppSM4Key}
 	for _, n := range []int{3, 4, 5, 6, 7, 8, 100, 101, 109} {
 		raw, _ := hex.DecodeString(key(n))
 		secrets = append(secrets, key(n)[:20], strings.ToUpper(key(n)[:20]), base64.StdEncoding.EncodeToString(raw)[:20], string(raw))

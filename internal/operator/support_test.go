@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
 
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/registry"
@@ -89,6 +90,7 @@ func newServer(t *testing.T) *server {
 	}
 	s.handler = operator.New(operator.Options{
 		Registry: s.registry, TokenHash: sha256.Sum256([]byte(token)),
+		Accounts:  account.New(account.Options{Store: st, Ring: ring, Now: clock.now, Random: rand.Reader}),
 		Log:       slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		RequestID: func(*http.Request) string { return "request-1" },
 	})

@@ -34,17 +34,9 @@ func (CISSSettingsCmd) Help() string {
 
 // Run shows or changes the settings.
 func (cmd *CISSSettingsCmd) Run(ctx context.Context, e *Env) error {
-	change := make(map[string]json.RawMessage)
-	for _, pair := range cmd.Change {
-		name, text, ok := strings.Cut(pair, "=")
-		if !ok {
-			return usage("%q is not of the form NAME=VALUE", pair)
-		}
-		value, err := jsonValue(text)
-		if err != nil {
-			return err
-		}
-		change[name] = value
+	change, err := settingChange(cmd.Change)
+	if err != nil {
+		return err
 	}
 	c, err := e.client()
 	if err != nil {
@@ -60,6 +52,23 @@ func (cmd *CISSSettingsCmd) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	return e.printFields(settings)
+}
+
+// settingChange reads pairs of NAME=VALUE.
+func settingChange(pairs []string) (map[string]json.RawMessage, error) {
+	change := make(map[string]json.RawMessage)
+	for _, pair := range pairs {
+		name, text, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, usage("%q is not of the form NAME=VALUE", pair)
+		}
+		value, err := jsonValue(text)
+		if err != nil {
+			return nil, err
+		}
+		change[name] = value
+	}
+	return change, nil
 }
 
 // jsonValue reads a value as JSON if it is one that no text setting takes, else

@@ -45,6 +45,7 @@ type cli struct {
 	Cert    CertCmd    `cmd:"" help:"Device certificates (设备证书)." group:"Operator commands:"`
 	CISS    CISSCmd    `cmd:"" name:"ciss" help:"Scan login (扫码登录): settings of apps, trusted authorities." group:"Operator commands:"`
 	Account AccountCmd `cmd:"" help:"Accounts (账号) of the people who sign in to the console." group:"Operator commands:"`
+	App     AppCmd     `cmd:"" help:"A phone app (应用APP) on the command line." group:"Operator commands:"`
 	Licence LicenceCmd `cmd:"" help:"Licences (授权) that devices have taken." group:"Operator commands:"`
 	Audit   AuditCmd   `cmd:"" help:"The record of what was changed and refused." group:"Operator commands:"`
 	Node    NodeCmd    `cmd:"" help:"Nodes: the servers on one store." group:"Operator commands:"`

@@ -168,7 +168,10 @@ func (p *tab) dark(dark bool) {
 }
 
 // phone makes the window as narrow as a phone's.
-func (p *tab) phone() { p.Helper(); p.run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2))) }
+func (p *tab) phone() {
+	p.Helper()
+	p.run(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2)))
+}
 
 // fits checks that the page does not scroll sideways.
 func (p *tab) fits(what string) {

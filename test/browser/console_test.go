@@ -2,20 +2,17 @@ package browser
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/x509/pkix"
+	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
-	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
 
+	"github.com/hallmark-id/hallmark/ciss"
 	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/scanlogin"
@@ -38,48 +35,29 @@ const password = "correct horse battery"
 
 var by = audit.Actor{Name: "operator"}
 
-// site is a server with a console and a phone.
+// site is a server with a console, and a phone that speaks to its ciss door.
 type site struct {
 	*testing.T
 	*server.Server
-	clock *testclock.Clock
-	app   scanlogin.App
-	card  scanlogin.Proof
+	clock     *testclock.Clock
+	phone     *ciss.Client
+	authority *authority
+	card      *card
+	revoked   *card
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{T: t, clock: testclock.New(time.Now()), card: newCard(t)}
+	s := &site{T: t, clock: testclock.New(time.Now())}
+	dir := t.TempDir()
 	var err error
-	s.Server, err = server.Start(t.Context(), server.Config{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Now: s.clock.Now, Version: "test"})
+	s.Server, err = server.Start(t.Context(), server.Config{DataDir: dir, Listen: "127.0.0.1:0", Now: s.clock.Now, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
-	org, err := s.Registry().Org(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.app = scanlogin.App{ID: "app", Org: org.ID, By: audit.Actor{Name: "ciss:app"}}
+	s.equip(dir)
 	return s
-}
-
-func newCard(t *testing.T) scanlogin.Proof {
-	t.Helper()
-	key, err := sm2.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &smx509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Wang Li"}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0)}
-	der, err := smx509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := smx509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return scanlogin.Proof{Certificate: c}
 }
 
 func (s *site) must(err error) {
@@ -94,7 +72,7 @@ func (s *site) account(name string, role account.Role, bound bool) {
 	s.Helper()
 	_, err := s.Accounts().Create(s.Context(), account.Spec{Name: name, Role: role, Password: password}, by)
 	if err == nil && bound {
-		_, err = s.Accounts().Bind(s.Context(), name, account.BindingSpec{Fingerprint: account.Fingerprint(s.card.Certificate), Label: "SIM card"}, by)
+		_, err = s.Accounts().Bind(s.Context(), name, account.BindingSpec{Fingerprint: account.Fingerprint(s.card.certificate), Label: "SIM card"}, by)
 	}
 	s.must(err)
 }
@@ -105,14 +83,6 @@ func (s *site) path(path string) string { return s.URL() + "/console/" + path }
 func shown(p *tab) string {
 	p.Helper()
 	return p.evaluate(`document.querySelector(".qr").dataset.authid`)
-}
-
-func (s *site) scan(p *tab, status string) {
-	s.Helper()
-	who, err := s.Scans().Scan(s.Context(), s.app, shown(p), status)
-	if s.must(err); who.Address != "127.0.0.1" || !strings.Contains(who.Agent, "Chrome") {
-		s.Errorf("the phone is told of %+v", who)
-	}
 }
 
 // The phone scans and confirms, and the page becomes the console by itself.
@@ -128,10 +98,10 @@ func TestScanLogin(t *testing.T) {
 		p.shows("#scan-state", words.waiting)
 		p.fits("the first page")
 		p.picture("login-" + language)
-		s.scan(p, scanlogin.StatusScanned)
+		s.scan(p)
 		p.shows("#scan-state", words.scanned)
 		p.picture("scanned-" + language)
-		s.must(s.Scans().Confirm(t.Context(), s.app, shown(p), s.card))
+		s.must(s.confirm(p, s.card))
 		p.shows("h1", words.inside)
 		p.shows(".who", "wang.li")
 		p.picture("overview-" + language)
@@ -141,11 +111,57 @@ func TestScanLogin(t *testing.T) {
 	}
 }
 
-// What goes wrong is said in words.
+// refusals are confirmations that are refused, and what a page says of each.
+var refusals = map[string]struct {
+	confirm func(*site, *tab) error
+	en, zh  string
+}{
+	"unbound": {func(s *site, p *tab) error { return s.confirm(p, s.authority.issue(s.T, 10, nil)) }, "bound to no account", "未绑定账号"},
+	"revoked": {func(s *site, p *tab) error { return s.confirm(p, s.revoked) }, "has been revoked", "已被 CA 吊销"},
+	"expired": {func(s *site, p *tab) error {
+		return s.confirm(p, s.authority.issue(s.T, 11, func(c *smx509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }))
+	}, "is not valid today", "不在有效期内"},
+	"wrong use": {func(s *site, p *tab) error {
+		return s.confirm(p, s.authority.issue(s.T, 12, func(c *smx509.Certificate) { c.KeyUsage = smx509.KeyUsageKeyEncipherment }))
+	}, "not an SM2 certificate for signatures", "不是 SM2 签名证书"},
+	"forged": {func(s *site, p *tab) error { return s.confirm(p, newAuthority(s.T, "Carrier CA").issue(s.T, 2, nil)) }, "not issued by an authority", "不是由本服务器信任的 CA 签发"},
+	"signature": {func(s *site, p *tab) error {
+		return s.confirm(p, &card{s.card.certificate, s.revoked.key})
+	}, "signature does not verify", "签名验证失败"},
+	"disabled": {func(s *site, p *tab) error {
+		_, err := s.Accounts().SetDisabled(s.Context(), "wang.li", true, by)
+		s.must(err)
+		return s.confirm(p, s.card)
+	}, "account of this certificate is disabled", "绑定的账号已停用"},
+}
+
+// What the door refuses is said on the page in words.
 func TestRefusalsInWords(t *testing.T) {
+	for _, language := range []string{"en", "zh"} {
+		t.Run(language, func(t *testing.T) {
+			s := newSite(t)
+			s.account("wang.li", account.Admin, true)
+			p := newTab(t, language)
+			p.open(s.path("login"))
+			s.scan(p)
+			for name, r := range refusals {
+				s.clock.Advance(time.Second) // another message
+				var status *ciss.StatusError
+				if err := r.confirm(s, p); !errors.As(err, &status) || status.Code != 921 {
+					t.Errorf("%s: the door answers %v", name, err)
+				}
+				p.shows("#scan-refused", map[string]string{"en": r.en, "zh": r.zh}[language])
+			}
+			p.picture("refused-" + language)
+		})
+	}
+}
+
+// A code that was cancelled or has expired says so, and gives way to a new one.
+func TestCodesThatEnd(t *testing.T) {
 	for language, words := range map[string]map[string]string{
-		"en": {"unbound": "bound to no account", "revoked": "has been revoked", "cancelled": "Cancelled on the phone", "expired": "has expired", "again": "Waiting for your phone", "password": "The name or the password is wrong"},
-		"zh": {"unbound": "未绑定账号", "revoked": "已被 CA 吊销", "cancelled": "已在手机上取消", "expired": "二维码已过期", "again": "等待手机扫描", "password": "账号或密码错误"},
+		"en": {"cancelled": "Cancelled on the phone", "expired": "has expired", "again": "Waiting for your phone", "password": "The name or the password is wrong"},
+		"zh": {"cancelled": "已在手机上取消", "expired": "二维码已过期", "again": "等待手机扫描", "password": "账号或密码错误"},
 	} {
 		t.Run(language, func(t *testing.T) {
 			s := newSite(t)
@@ -153,15 +169,9 @@ func TestRefusalsInWords(t *testing.T) {
 			p := newTab(t, language)
 			p.open(s.path("login"))
 			first := shown(p)
-			s.scan(p, scanlogin.StatusScanned)
-			if err := s.Scans().Confirm(t.Context(), s.app, first, s.card); err == nil {
-				t.Error("an unbound card was taken")
-			}
-			p.shows("#scan-refused", words["unbound"])
-			p.picture("unbound-" + language)
-			s.must(s.Scans().Refuse(t.Context(), s.app, first, scanlogin.RefusedRevoked))
-			p.shows("#scan-refused", words["revoked"])
-			s.scan(p, scanlogin.StatusCancelled)
+			s.scan(p)
+			_, err := s.phone.Cancel(t.Context(), first)
+			s.must(err)
 			p.shows("#scan-state", words["cancelled"])
 			p.picture("cancelled-" + language)
 			p.click("#scan-new")
@@ -211,7 +221,7 @@ func TestAccountsByHand(t *testing.T) {
 	p.shows(".said", "The account was made")
 	p.shows("h1", "operator")
 	p.open(s.path("accounts/wang.li"))
-	p.shows(".bindings", account.Fingerprint(s.card.Certificate))
+	p.shows(".bindings", account.Fingerprint(s.card.certificate))
 	p.picture("account")
 	p.open(s.path("accounts/zhao"))
 	p.click(`form[action$="/disable"] button`)

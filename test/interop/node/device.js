@@ -42,6 +42,42 @@ export class Device {
   }
 }
 
+// The key types of one-time provisioning (id2 §4.4).
+export const otpAES128 = 1;
+export const otpAES192 = 2;
+
+// OTPDevice is a device before it has an identity, with its product's token in
+// either form (id2 §4.1).
+export class OTPDevice {
+  constructor(token, fingerprint) {
+    this.key = token[1] === '1' ? Buffer.from(token.slice(3, 19), 'latin1') : Buffer.from(token.slice(8, 32), 'base64');
+    this.fingerprint = fingerprint;
+  }
+
+  // code asks for a key of a type (id2 §4.2).
+  code(keyType) {
+    this.session = randomBytes(16);
+    const plain = Buffer.concat([Buffer.of(keyType), this.session, Buffer.from(this.fingerprint)]);
+    const cipher = createCipheriv('aes-128-ecb', this.key, null);
+    const digest = (data) => createHash('sha256').update(data).digest();
+    return Buffer.concat([Buffer.of(0, 0, 1, 0), digest(this.key), digest(plain), cipher.update(plain), cipher.final()]).toString('base64');
+  }
+
+  // open takes an AES-128 identity out of the server's answer (id2 §4.3).
+  open(text) {
+    const data = Buffer.from(text, 'base64');
+    if (data.length !== 1 + 24 + 32 + 32 || data[0] !== otpAES128) {
+      throw new Error('no identity of an AES-128 device');
+    }
+    const decipher = createDecipheriv('aes-128-ecb', this.session, null);
+    const device = new Device(data.toString('latin1', 1, 25), Buffer.concat([decipher.update(data.subarray(25, 57)), decipher.final()]));
+    if (device.decrypt(data.subarray(57)) !== device.id) {
+      throw new Error('the key does not open its own id');
+    }
+    return device;
+  }
+}
+
 // tamper changes the signature of an authentication code.
 export function tamper(code) {
   const at = code.lastIndexOf('~') + 1;

@@ -70,6 +70,16 @@ type fixture struct {
 
 func newFixture(t testing.TB, dsn string) *fixture {
 	t.Helper()
+	f := newEmptyFixture(t, dsn)
+	if err := f.EnsureAuthorities(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// newEmptyFixture is one whose authorities are not made yet.
+func newEmptyFixture(t testing.TB, dsn string) *fixture {
+	t.Helper()
 	ring, _, err := keyring.Create(keyring.RootKey{1}, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -93,9 +103,6 @@ func newFixture(t testing.TB, dsn string) *fixture {
 		t.Fatal(err)
 	}
 	f.Service = f.node(rand.Reader)
-	if err := f.EnsureAuthorities(context.Background()); err != nil {
-		t.Fatal(err)
-	}
 	return f
 }
 

@@ -31,7 +31,7 @@ func TestAuditListAndFilters(t *testing.T) {
 	s.into(s.post("/api/v1/orgs", `{"name":"other"}`), http.StatusCreated, &operator.Org{})
 
 	for query, actions := range map[string][]string{
-		"":                             {"org.create", "device.suspend", "device.import", "product.create", "org.create"},
+		"":                             {"org.create", "device.suspend", "device.import", "product.create", "authority.create", "authority.create", "org.create"},
 		"?org=default":                 {"device.suspend", "device.import", "product.create", "org.create"},
 		"?org=other":                   {"org.create"},
 		"?subject=" + d.AssetID:        {"device.suspend"},
@@ -113,7 +113,7 @@ func TestAuditVerify(t *testing.T) {
 	}
 	var check operator.AuditCheck
 	s.into(s.get("/api/v1/audit/verify"), http.StatusOK, &check)
-	if want := (operator.AuditCheck{Intact: true, Events: 3}); check != want {
+	if want := (operator.AuditCheck{Intact: true, Events: 5}); check != want {
 		t.Errorf("check %+v, want %+v", check, want)
 	}
 	s.tamper(`UPDATE audit SET detail = '{}' WHERE seq = 2`)

@@ -70,7 +70,8 @@ func withThings(t *testing.T) (*server, []operation) {
 	s.into(s.post("/api/v1/accounts", `{"name":"admin","role":"admin"}`), http.StatusCreated, &operator.Account{})
 	var c operator.CreatedClient
 	s.into(s.post("/api/v1/clients", `{"door":"id2"}`), http.StatusCreated, &c)
-	return s, operations(s.product("lamp", "aes128"), c.ClientID)
+	product := s.product("lamp", "aes128")
+	return s, append(operations(product, c.ClientID), s.pkiOperations(product)...)
 }
 
 func TestEveryOperationWorks(t *testing.T) {
@@ -113,7 +114,7 @@ func TestEveryOperationRefusesBadQueries(t *testing.T) {
 		path := operator.Prefix + op.path
 		s.refused(s.send(op.method, path+"?nonsense=1", op.contentType, op.body), http.StatusBadRequest, "invalid_input", `"nonsense"`)
 		s.refused(s.send(op.method, path+"?org=%zz", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "query")
-		if strings.HasPrefix(op.path, "/orgs") || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/accounts") || op.path == "/audit/verify" {
+		if strings.HasPrefix(op.path, "/orgs") || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/authorities") || strings.HasPrefix(op.path, "/accounts") || op.path == "/audit/verify" {
 			continue // above organisations
 		}
 		s.refused(s.send(op.method, path+"?org=a&org=b", op.contentType, op.body), http.StatusBadRequest, "invalid_input", "more than once")
@@ -127,12 +128,12 @@ func TestEveryOperationKeepsOrganisationsApart(t *testing.T) {
 	s.into(s.post("/api/v1/orgs", `{"name":"other"}`), http.StatusCreated, &operator.Org{})
 	s.send("POST", operator.Prefix+ops[6].path, "text/csv", rows(1, 3))
 	for _, op := range ops {
-		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/accounts") || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
+		if strings.Count(op.path, "/") < 2 || strings.HasPrefix(op.path, "/nodes") || strings.HasPrefix(op.path, "/authorities") || strings.HasPrefix(op.path, "/accounts") || strings.HasPrefix(op.path, "/licences") || strings.HasPrefix(op.path, "/audit") {
 			continue // names no product, device or client
 		}
 		s.refused(s.send(op.method, operator.Prefix+op.path+"?org=other", op.contentType, op.body), http.StatusNotFound, "not_found", "not found")
 	}
-	for _, path := range []string{"/devices", "/clients", "/products", "/licences"} {
+	for _, path := range []string{"/devices", "/clients", "/products", "/licences", "/certificates"} {
 		a := s.get(operator.Prefix + path + "?org=other")
 		if !strings.Contains(string(a.body), "[]") {
 			t.Errorf("%s shows another organisation's: %s", path, a.body)

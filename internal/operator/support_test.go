@@ -26,6 +26,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/keyring"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
 )
@@ -89,7 +90,7 @@ func newServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	s.handler = operator.New(operator.Options{
-		Registry: s.registry, TokenHash: sha256.Sum256([]byte(token)),
+		Registry: s.registry, PKI: s.newPKI(ctx), TokenHash: sha256.Sum256([]byte(token)),
 		Accounts:  account.New(account.Options{Store: st, Ring: ring, Now: clock.now, Random: rand.Reader}),
 		Log:       slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		RequestID: func(*http.Request) string { return "request-1" },
@@ -98,6 +99,16 @@ func newServer(t *testing.T) *server {
 	t.Cleanup(h.Close)
 	s.url = h.URL
 	return s
+}
+
+// newPKI makes the certificate authority behind the API.
+func (s *server) newPKI(ctx context.Context) *pki.Service {
+	s.t.Helper()
+	authority := pki.New(pki.Options{Store: s.store, Ring: s.ring, Random: rand.Reader, Now: s.clock.now, BaseURL: func() string { return "http://ca.example.com" }})
+	if err := authority.EnsureAuthorities(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	return authority
 }
 
 func (s *server) client() *operator.Client {

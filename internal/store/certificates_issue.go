@@ -13,19 +13,18 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
-// IssueCertificate implements pki.CertificateStore.
+// IssueCertificate implements pki.CertificateStore. Most devices have no valid
+// certificate yet, and get theirs with one question and two rows.
 func (s *Store) IssueCertificate(ctx context.Context, i pki.Issuance) error {
 	return s.writeAudited(ctx, i.Event, func(tx txn) error {
-		if err := lockDevice(tx, i.Org, i.Device); err != nil {
-			return err
-		}
 		if err := s.claim(tx, &i); err != nil {
 			return err
 		}
-		if err := conflicts(tx, &i); err != nil {
+		valid, err := admit(tx, &i)
+		if err != nil {
 			return err
 		}
-		if err := insertCertificate(tx, &i); err != nil {
+		if err := insertCertificate(tx, &i); err != nil || valid == 0 && i.Renews == "" {
 			return err
 		}
 		return s.supersede(tx, &i)
@@ -33,18 +32,23 @@ func (s *Store) IssueCertificate(ctx context.Context, i pki.Issuance) error {
 }
 
 // lockDevice lets those who change a device's certificates at the same time
-// wait for each other.
-func lockDevice(tx txn, org, device registry.ID) error {
-	res, err := tx.Exec(`UPDATE devices SET version = version WHERE asset = $1 AND org = $2`, device, org)
-	return exactlyOne(res, err, fmt.Errorf("device %s: %w", device, pki.ErrNotFound))
+// wait for each other. An embedded store has one writer anyway.
+func (s *Store) lockDevice(tx txn, org, device registry.ID) error {
+	if !s.Shared() {
+		return nil
+	}
+	_, err := tx.Exec(`UPDATE devices SET version = version WHERE asset = $1 AND org = $2`, device, org)
+	return err
 }
 
-// claim lets those who issue for the same name or key at the same time wait for
-// each other, so that the later one sees the certificate of the first. An
-// embedded store has one writer anyway.
+// claim lets those who issue for the same device, name or key at the same time
+// wait for each other, so that the later one sees the certificate of the first.
 func (s *Store) claim(tx txn, i *pki.Issuance) error {
 	if !s.Shared() {
 		return nil
+	}
+	if err := s.lockDevice(tx, i.Org, i.Device); err != nil {
+		return err
 	}
 	name := sha256.Sum256([]byte("name " + i.CN))
 	first, second := name[:], i.KeyHash
@@ -60,28 +64,33 @@ func (s *Store) claim(tx txn, i *pki.Issuance) error {
 	return nil
 }
 
-// conflicts refuses the name and the key of another device's certificate that
-// is valid, or on hold and may be so again; and for good a key that was
-// compromised. Names are unique over all organisations, because all of them
-// share the authorities.
-func conflicts(tx txn, i *pki.Issuance) error {
-	var names, keys, compromised int64
-	const live = ` AND device <> $1 AND not_after >= $2 AND (revoked = 0 OR reason = 6))`
-	err := tx.QueryRow(`SELECT (SELECT count(*) FROM certificates WHERE cn = $3`+live+`,
-		(SELECT count(*) FROM certificates WHERE key_hash = $4`+live+`,
+// admit refuses a device that is not there, the name and the key of another
+// device's certificate that is valid, or on hold and may be so again; and for
+// good a key that was compromised. Names are unique over all organisations,
+// because all of them share the authorities. It returns how many valid
+// certificates the device has.
+func admit(tx txn, i *pki.Issuance) (valid int64, err error) {
+	var devices, names, keys, compromised int64
+	const others = ` AND device <> $1 AND not_after >= $2 AND (revoked = 0 OR reason = 6))`
+	err = tx.QueryRow(`SELECT (SELECT count(*) FROM devices WHERE asset = $1 AND org = $5),
+		(SELECT count(*) FROM certificates WHERE device = $1 AND revoked = 0 AND not_after >= $2),
+		(SELECT count(*) FROM certificates WHERE cn = $3`+others+`,
+		(SELECT count(*) FROM certificates WHERE key_hash = $4`+others+`,
 		(SELECT count(*) FROM certificates WHERE key_hash = $4 AND revoked <> 0 AND reason = 1)`,
-		i.Device, i.Created, i.CN, i.KeyHash).Scan(&names, &keys, &compromised)
+		i.Device, i.Created, i.CN, i.KeyHash, i.Org).Scan(&devices, &valid, &names, &keys, &compromised)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
+	case devices == 0:
+		return 0, fmt.Errorf("device %s: %w", i.Device, pki.ErrNotFound)
 	case compromised > 0:
-		return fmt.Errorf("%w: a certificate of it was revoked as KEY_COMPROMISE", pki.ErrWeakKey)
+		return 0, fmt.Errorf("%w: a certificate of it was revoked as KEY_COMPROMISE", pki.ErrWeakKey)
 	case keys > 0:
-		return pki.ErrKeyInUse
+		return 0, pki.ErrKeyInUse
 	case names > 0:
-		return pki.ErrDuplicateSubject
+		return 0, pki.ErrDuplicateSubject
 	}
-	return nil
+	return valid, nil
 }
 
 func insertCertificate(tx txn, i *pki.Issuance) error {

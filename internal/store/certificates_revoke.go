@@ -53,7 +53,7 @@ func (s *Store) setRevoked(tx txn, c *pki.Change, serial pki.Serial) (pki.Certif
 	action, set := "certificate.revoke", revoke
 	switch {
 	case c.Release:
-		action, set = "certificate.unhold", release
+		action, set = "certificate.unhold", s.release
 	case c.Reason == pki.CertificateHold:
 		action = "certificate.hold"
 	}
@@ -80,12 +80,12 @@ func revoke(tx txn, c *pki.Change, serial pki.Serial) (pki.Certificate, error) {
 }
 
 // release ends a hold, unless the device has a valid certificate by now.
-func release(tx txn, c *pki.Change, serial pki.Serial) (pki.Certificate, error) {
+func (s *Store) release(tx txn, c *pki.Change, serial pki.Serial) (pki.Certificate, error) {
 	held, err := scanCertificate(tx.QueryRow(certificatesWhere+`serial = $1 AND org = $2`, string(serial), c.Org))
 	if err != nil {
 		return held, err
 	}
-	if err := lockDevice(tx, held.Org, held.Device); err != nil {
+	if err := s.lockDevice(tx, held.Org, held.Device); err != nil {
 		return held, err
 	}
 	return scanCertificate(tx.QueryRow(`UPDATE certificates SET revoked = 0, reason = 0, revoker = '', updated = $1, updated_by = $2

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,7 @@ func (p *proxied) rows() map[string][]string {
 		for i := range rows {
 			rows[i] = drawn.ReplaceAllString(rows[i], "")
 		}
+		slices.Sort(rows)
 	}
 	return all
 }

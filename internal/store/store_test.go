@@ -103,6 +103,9 @@ func fill(t *testing.T, s *Store) {
 	err = errors.Join(err, fillAccounts(ctx, s))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
+	if err == nil {
+		err = fillPKI(ctx, s)
+	}
 	if err == nil { // the second device was provisioned
 		err = s.write(ctx, func(tx txn) error {
 			_, err := tx.Exec(`INSERT INTO fingerprints (fingerprint, asset) VALUES ($1, $2)`, testReprovisioning().Fingerprint, testDevice(2).Asset)
@@ -276,7 +279,7 @@ func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
 	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes", "enos_products", "enos_devices",
-		"accounts", "bindings", "logins", "scans"} {
+		"authorities", "certificates", "crls", "crl_marks", "accounts", "bindings", "logins", "scans"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)

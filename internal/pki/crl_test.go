@@ -306,3 +306,32 @@ func TestSM2List(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Verifiers get list and certificate while the store is away; nobody gets a
+// certificate.
+func TestWithoutAStore(t *testing.T) {
+	f := newFixture(t, engines["sqlite"](t))
+	a := f.active(pki.ECC)
+	before, err := f.CRL(t.Context(), a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.Forget()
+	after, err := f.CRL(t.Context(), f.active(pki.ECC).ID)
+	if err != nil || after.Number != before.Number {
+		t.Errorf("list %d, %v", after.Number, err)
+	}
+	if _, err := f.Issue(t.Context(), pki.Request{Org: org, Device: 1, CSR: request(t, ecKey(t), subject("x")), Kind: pki.ECC, By: by}); err == nil {
+		t.Error("a certificate was issued without a store")
+	}
+	if err := f.UpdateLists(t.Context()); err == nil {
+		t.Error("lists cannot be kept, and nobody is told")
+	}
+	fresh := f.node(rand.Reader)
+	if _, err := fresh.ActiveAuthority(t.Context(), pki.ECC); err == nil {
+		t.Error("an authority from nowhere")
+	}
+}

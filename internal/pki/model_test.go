@@ -161,7 +161,7 @@ func (m *model) releaseOne(t *rapid.T) {
 	}
 }
 
-// check compares the store and the list with the model.
+// check compares the store with the model.
 func (m *model) check(t *rapid.T) {
 	stored := 0
 	for device := m.first + 1; device <= m.first+3; device++ {
@@ -187,6 +187,10 @@ func (m *model) check(t *rapid.T) {
 	if stored != len(m.certs) {
 		t.Fatalf("%d certificates, want %d", stored, len(m.certs))
 	}
+}
+
+// checkList compares the list with the model.
+func (m *model) checkList(t *rapid.T) {
 	l := m.list(pki.ECC)
 	for serial, c := range m.certs {
 		reason, found := onList(l, serial)
@@ -208,7 +212,7 @@ func TestLifeCycle(t *testing.T) {
 			m.csrs[m.first+n+1] = request(f.t, ecKey(f.t), subject(fmt.Sprint("pump ", m.first+n)))
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"issue": m.issueOne, "renew": m.renewOne, "revoke": m.revokeOne, "release": m.releaseOne,
+			"issue": m.issueOne, "renew": m.renewOne, "revoke": m.revokeOne, "release": m.releaseOne, "list": m.checkList,
 			"wait": func(t *rapid.T) {
 				m.clock.Advance(time.Duration(rapid.IntRange(1, 30*24).Draw(t, "hours")) * time.Hour)
 			},

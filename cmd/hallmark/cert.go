@@ -48,7 +48,7 @@ func (f *issueFlags) Validate() error {
 type CertIssueCmd struct {
 	issueFlags
 
-	Device string `required:"" placeholder:"DEVICE" help:"Its id2 or asset id."`
+	Device string `required:"" placeholder:"DEVICE" help:"Its id2, asset id, or product key and device key: PK/KEY."`
 	CSR    string `required:"" name:"csr" placeholder:"FILE|-" help:"Request, PKCS#10 in PEM; - for standard input."`
 }
 

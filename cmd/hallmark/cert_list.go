@@ -78,7 +78,7 @@ type CertListCmd struct {
 	kindFlag
 	certPage
 
-	Device        string `placeholder:"DEVICE" help:"Only those of this device, by id2 or asset id."`
+	Device        string `placeholder:"DEVICE" help:"Only those of this device, by id2, asset id or PK/KEY."`
 	Status        string `enum:"valid,revoked,expired," default:"" placeholder:"S" help:"Only those that are valid, revoked or expired."`
 	CN            string `name:"cn" placeholder:"TEXT…" help:"Only those whose common name begins like this."`
 	Subject       string `placeholder:"TEXT" help:"Only those with this in their subject, in capitals or not; looks at all."`

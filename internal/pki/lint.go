@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/emmansun/gmsm/smx509"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // lint reads a certificate back before it is signed for real, with a signature
@@ -58,21 +60,34 @@ func lintFields(c *smx509.Certificate, t *template, a *authority, kind Kind) err
 }
 
 func lintExtensions(c *smx509.Certificate, t *template, a *authority) error {
+	ownID, err := keyIdentifier(t.spki)
 	errs := []error{
+		err,
 		must(c.BasicConstraintsValid && !c.IsCA, "basic constraints"),
 		must(c.KeyUsage == smx509.KeyUsageDigitalSignature, "key usage"),
 		must(len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == smx509.ExtKeyUsageClientAuth && len(c.UnknownExtKeyUsage) == 0, "extended key usage"),
 		must(len(c.CRLDistributionPoints) == 1 && c.CRLDistributionPoints[0] == t.crlURL, "CRL distribution point"),
 		must(len(c.IssuingCertificateURL) == 1 && c.IssuingCertificateURL[0] == t.caURL, "issuer's address"),
-		must(len(c.SubjectKeyId) == 20 && bytes.Equal(c.AuthorityKeyId, a.cert.SubjectKeyId), "key identifiers"),
+		must(bytes.Equal(c.SubjectKeyId, ownID) && bytes.Equal(c.AuthorityKeyId, a.cert.SubjectKeyId), "key identifiers"),
 		must(len(c.Extensions) == len(deviceExtensions), "number of extensions"),
 	}
+	texts := map[string]string{oidNetscapeComment.String(): netscapeComment, oidNetscapeCARevoke.String(): t.netscapeURL}
 	for i, e := range c.Extensions {
 		if i < len(deviceExtensions) {
 			errs = append(errs, lintExtension(e, deviceExtensions[i]))
 		}
+		if text, ok := texts[e.Id.String()]; ok {
+			errs = append(errs, must(bytes.Equal(e.Value, ia5(text)), "text of extension "+e.Id.String()))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// ia5 is a text as the value of an extension.
+func ia5(text string) []byte {
+	var b cryptobyte.Builder
+	addText(cbasn1.IA5String, text)(&b)
+	return b.BytesOrPanic() // only for texts of gigabytes
 }
 
 // deviceExtensions are those of a device's certificate, in order.

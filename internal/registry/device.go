@@ -174,7 +174,8 @@ func (r *Registry) sealKey(asset ID, key *id2.Key) ([]byte, error) {
 
 func keyBinding(asset ID) string { return "devices/key/" + asset.String() }
 
-// Device finds a device of an organisation by its id2 or its asset id.
+// Device finds a device of an organisation by its id2, its asset id, or its
+// product key and device key with a slash between them.
 func (r *Registry) Device(ctx context.Context, org ID, name string) (Device, error) {
 	row, err := r.deviceRow(ctx, org, name)
 	return row.Device, err
@@ -184,6 +185,9 @@ func (r *Registry) deviceRow(ctx context.Context, org ID, name string) (DeviceRo
 	row, err := r.store.DeviceByID2(ctx, org, name)
 	if asset, ok := ParseID(name); ok && errors.Is(err, ErrNotFound) {
 		row, err = r.store.DeviceByAsset(ctx, org, asset)
+	}
+	if product, key, ok := strings.Cut(name, "/"); ok && errors.Is(err, ErrNotFound) && isName(product) && isText(key) {
+		row, err = r.store.DeviceByKey(ctx, org, product, key)
 	}
 	if err != nil {
 		return DeviceRow{}, fmt.Errorf("device %s: %w", name, err)

@@ -517,8 +517,8 @@ func TestGroupCommitKeepsPartsApart(t *testing.T) {
 		t.Errorf("%d clients, %v; want 11", len(clients), err)
 	}
 	events, err := s.AuditEvents(t.Context(), registry.AuditFilter{Limit: 100})
-	if err != nil || len(events) != 23 { // thirteen of fill, ten of the clients
-		t.Errorf("%d audit events, %v; want 23", len(events), err)
+	if err != nil || len(events) != 27 { // seventeen of fill, ten of the clients
+		t.Errorf("%d audit events, %v; want 27", len(events), err)
 	}
 }
 
@@ -584,7 +584,7 @@ func TestAuditChain(t *testing.T) {
 			}
 			return n, true
 		}
-		if n, ok := check(); n != 15 || !ok {
+		if n, ok := check(); n != 19 || !ok {
 			t.Fatalf("%d links, intact %v", n, ok)
 		}
 		for _, tamper := range []string{

@@ -56,6 +56,8 @@ type ProductCreateCmd struct {
 	AutoRenew        bool     `help:"Let an expired device take a new licence by itself."`
 	DailyLimit       limit    `default:"unlimited" placeholder:"N" help:"Successful authentications per device and UTC day."`
 	DataEncoding     string   `enum:"text,hex" default:"text" placeholder:"text|hex" help:"How Data parameters are read."`
+	DefaultValidDays int      `placeholder:"DAYS" help:"How long its devices' certificates last that ask for nothing else; 730 if not given."`
+	MaxValidDays     int      `placeholder:"DAYS" help:"How long they may ask for; 1095 if not given, 3650 at most."`
 	ProductKey       string   `placeholder:"PK" help:"Keep the ProductKey (产品标识) that back ends send already; a new one if not given."`
 	SecretFile       string   `placeholder:"FILE|-" help:"Keep the ProductSecret (产品密钥) that is in firmware already; with --otp. - for standard input."`
 }
@@ -102,7 +104,7 @@ func (cmd *ProductCreateCmd) Run(ctx context.Context, e *Env) error {
 	}
 	spec := operator.ProductSpec{Name: cmd.Name, Algorithm: cmd.Algorithm, TermDays: cmd.Term.days(), AutoRenew: cmd.AutoRenew, OTP: cmd.OTP,
 		Hashes: cmd.Hash, DailyLimit: cmd.DailyLimit.days(), DataEncoding: cmd.DataEncoding, TwoWayAuth: cmd.TwoWayAuth,
-		AllowReprovision: cmd.AllowReprovision, ProductKey: cmd.ProductKey}
+		AllowReprovision: cmd.AllowReprovision, DefaultValidDays: cmd.DefaultValidDays, MaxValidDays: cmd.MaxValidDays, ProductKey: cmd.ProductKey}
 	if cmd.Quota != unlimited {
 		quota := int64(cmd.Quota)
 		spec.Quota = &quota
@@ -191,6 +193,8 @@ type ProductUpdateCmd struct {
 	DailyLimit       *limit    `placeholder:"N" help:"Successful authentications per device and UTC day, or unlimited."`
 	DataEncoding     *string   `enum:"text,hex" placeholder:"text|hex" help:"How Data parameters are read."`
 	AllowReprovision *bool     `negatable:"" help:"Whether a device may have a new key by one-time token after it has authenticated."`
+	DefaultValidDays *int      `placeholder:"DAYS" help:"How long certificates last that ask for nothing else."`
+	MaxValidDays     *int      `placeholder:"DAYS" help:"How long certificates may ask for, 3650 at most."`
 	Hash             *[]string `placeholder:"H,…" help:"Digests besides the algorithm's own: ${hashes}, or none. Replaces the list."`
 }
 
@@ -220,7 +224,7 @@ func (cmd *ProductUpdateCmd) Validate() error {
 
 func (cmd *ProductUpdateCmd) change() operator.ProductChange {
 	change := operator.ProductChange{Name: cmd.Name, AutoRenew: cmd.AutoRenew, DataEncoding: cmd.DataEncoding, Hashes: cmd.Hash,
-		AllowReprovision: cmd.AllowReprovision}
+		AllowReprovision: cmd.AllowReprovision, DefaultValidDays: cmd.DefaultValidDays, MaxValidDays: cmd.MaxValidDays}
 	if cmd.Quota != nil {
 		quota := int64(*cmd.Quota)
 		change.Quota = &quota

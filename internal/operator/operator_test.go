@@ -43,23 +43,24 @@ func TestProductLife(t *testing.T) {
 	s := newServer(t)
 	var made operator.CreatedProduct
 	body := `{"name":"lamp","algorithm":"aes128","quota":10,"term_days":30,"auto_renew":true,"otp":true,
-		"hashes":["sha1"],"daily_limit":5,"data_encoding":"hex","two_way_auth":true}`
+		"hashes":["sha1"],"daily_limit":5,"data_encoding":"hex","two_way_auth":true,"max_valid_days":365}`
 	s.into(s.post("/api/v1/products", body), http.StatusCreated, &made)
 	if len(made.ProductSecret) != 32 || made.ProductSecret[2] != '1' {
 		t.Errorf("secret %q: want 32 characters, the third the one-time key type of aes128", made.ProductSecret)
 	}
 	want := operator.Product{ProductKey: made.ProductKey, OrgID: made.OrgID, Name: "lamp", Algorithm: "aes128",
 		Hashes: []string{"sha1", "sha256"}, WeakHashes: []string{"sha1"}, Quota: 10, Remaining: 10, TermDays: 30, AutoRenew: true,
-		OTP: true, DailyLimit: 5, DataEncoding: "hex", TwoWayAuth: true, Created: made.Created}
+		OTP: true, DailyLimit: 5, DataEncoding: "hex", TwoWayAuth: true, DefaultValidDays: 365, MaxValidDays: 365, Created: made.Created}
 	var got operator.Product
 	s.into(s.get("/api/v1/products/"+made.ProductKey), http.StatusOK, &got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 
-	change := `{"name":"lamp 2","quota":-1,"term_days":0,"auto_renew":false,"hashes":[],"daily_limit":0,"data_encoding":"text"}`
+	change := `{"name":"lamp 2","quota":-1,"term_days":0,"auto_renew":false,"hashes":[],"daily_limit":0,"data_encoding":"text","default_valid_days":30,"max_valid_days":60}`
 	s.into(s.send("PATCH", "/api/v1/products/"+made.ProductKey, "application/json", change), http.StatusOK, &got)
 	want.Name, want.Quota, want.Remaining, want.TermDays, want.AutoRenew = "lamp 2", -1, 1<<31-1, 0, false
+	want.DefaultValidDays, want.MaxValidDays = 30, 60
 	want.Hashes, want.WeakHashes, want.DailyLimit, want.DataEncoding = []string{"sha256"}, []string{}, 0, "text"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -29,6 +29,9 @@ type Product struct {
 	// AllowReprovision lets devices have a new key by one-time token after they
 	// have authenticated.
 	AllowReprovision bool `json:"allow_reprovision"`
+	// DefaultValidDays and MaxValidDays limit the validity of its devices' certificates.
+	DefaultValidDays int `json:"default_valid_days"`
+	MaxValidDays     int `json:"max_valid_days"`
 	// ServerPublicKeyPEM checks server codes on the devices of an asymmetric
 	// product with two-way authentication; lists leave it out.
 	ServerPublicKeyPEM string `json:"server_public_key_pem,omitempty"`
@@ -60,6 +63,8 @@ type ProductSpec struct {
 	TwoWayAuth   bool     `json:"two_way_auth,omitempty"`
 	// AllowReprovision needs OTP.
 	AllowReprovision bool `json:"allow_reprovision,omitempty"`
+	DefaultValidDays int  `json:"default_valid_days,omitempty"`
+	MaxValidDays     int  `json:"max_valid_days,omitempty"`
 	// ProductKey and ProductSecret are those that back ends and firmware have
 	// already; "" makes new ones. ProductSecret needs OTP.
 	ProductKey    string `json:"product_key,omitempty"`
@@ -77,6 +82,8 @@ type ProductChange struct {
 	Hashes       *[]string `json:"hashes,omitempty"`
 	// AllowReprovision needs a product with OTP.
 	AllowReprovision *bool `json:"allow_reprovision,omitempty"`
+	DefaultValidDays *int  `json:"default_valid_days,omitempty"`
+	MaxValidDays     *int  `json:"max_valid_days,omitempty"`
 }
 
 // The values of DataEncoding: how Data parameters are to be read.
@@ -90,7 +97,8 @@ func viewProduct(p registry.Product) Product {
 		ProductKey: p.Key, OrgID: p.Org.String(), Name: p.Name, Algorithm: algorithmName(p.Algorithm),
 		Hashes: []string{}, WeakHashes: []string{}, Quota: p.Quota, Used: p.Used, Remaining: p.Remaining(),
 		TermDays: p.TermDays, AutoRenew: p.AutoRenew, OTP: p.OTP, DailyLimit: p.DailyLimit,
-		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, AllowReprovision: p.AllowReprovision, Created: p.Created.String(),
+		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, AllowReprovision: p.AllowReprovision,
+		DefaultValidDays: p.DefaultValidDays, MaxValidDays: p.MaxValidDays, Created: p.Created.String(),
 	}
 	if p.HexData {
 		v.DataEncoding = encodingHex
@@ -118,6 +126,7 @@ func algorithmName(a id2.Algorithm) string {
 func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 	s := registry.ProductSpec{Name: b.Name, Quota: registry.Unlimited, TermDays: b.TermDays, AutoRenew: b.AutoRenew,
 		OTP: b.OTP, DailyLimit: b.DailyLimit, TwoWayAuth: b.TwoWayAuth, AllowReprovision: b.AllowReprovision,
+		DefaultValidDays: b.DefaultValidDays, MaxValidDays: b.MaxValidDays,
 		Key: b.ProductKey, Token: b.ProductSecret}
 	var err error
 	if s.Algorithm, err = id2.ParseAlgorithm(b.Algorithm); err != nil {
@@ -137,7 +146,7 @@ func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 
 func (b *ProductChange) change() (registry.ProductChange, error) {
 	c := registry.ProductChange{Name: b.Name, Quota: b.Quota, TermDays: b.TermDays, AutoRenew: b.AutoRenew, DailyLimit: b.DailyLimit,
-		AllowReprovision: b.AllowReprovision}
+		AllowReprovision: b.AllowReprovision, DefaultValidDays: b.DefaultValidDays, MaxValidDays: b.MaxValidDays}
 	if b.Hashes != nil {
 		hashes, err := parseHashes(*b.Hashes)
 		if err != nil {

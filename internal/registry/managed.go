@@ -83,13 +83,7 @@ const managedKeyLen = 8
 // CreateManagedProduct makes a product without an ID² algorithm. Of p it takes
 // name, two-way authentication, limits of validity and information.
 func (r *Registry) CreateManagedProduct(ctx context.Context, org ID, p ManagedProduct, by audit.Actor) (Product, error) {
-	if p.DefaultValidDays == 0 {
-		p.DefaultValidDays = DefaultValidDays
-	}
-	if p.MaxValidDays == 0 {
-		p.MaxValidDays = max(DefaultMaxDays, p.DefaultValidDays)
-	}
-	if err := errors.Join(checkName(p.Name), checkValidDays(&p.Product)); err != nil {
+	if err := checkName(p.Name); err != nil {
 		return Product{}, err
 	}
 	key, err := randomText(r.random, alphanumeric, managedKeyLen)
@@ -109,12 +103,25 @@ func (r *Registry) CreateManagedProduct(ctx context.Context, org ID, p ManagedPr
 	return row.Product, r.store.CreateProduct(ctx, row, event.In(int64(org)))
 }
 
-func checkValidDays(p *Product) error {
+// validDays fills in limits of validity that were not given, so that they agree.
+func validDays(usual, longest int) (int, int) {
 	switch {
-	case p.DefaultValidDays < 1 || p.DefaultValidDays > maxValidDays || p.MaxValidDays < 1 || p.MaxValidDays > maxValidDays:
+	case usual == 0 && longest == 0:
+		return DefaultValidDays, DefaultMaxDays
+	case usual == 0:
+		return min(DefaultValidDays, longest), longest
+	case longest == 0:
+		return usual, max(DefaultMaxDays, usual)
+	}
+	return usual, longest
+}
+
+func checkValidDays(usual, longest int) error {
+	switch {
+	case usual < 1 || usual > maxValidDays || longest < 1 || longest > maxValidDays:
 		return invalid("the limits of validity are 1 to %d days", maxValidDays)
-	case p.DefaultValidDays > p.MaxValidDays:
-		return invalid("the default validity of %d days is over the maximum of %d", p.DefaultValidDays, p.MaxValidDays)
+	case usual > longest:
+		return invalid("the default validity of %d days is over the maximum of %d", usual, longest)
 	}
 	return nil
 }
@@ -166,7 +173,7 @@ func (r *Registry) updateManagedProduct(ctx context.Context, org ID, key string,
 	if !was.Managed() && p.TwoWayAuth != was.TwoWayAuth {
 		return invalid("two-way authentication of an ID² product is decided when it is made")
 	}
-	if err := errors.Join(checkName(p.Name), checkValidDays(&p.Product)); err != nil {
+	if err := errors.Join(checkName(p.Name), checkValidDays(p.DefaultValidDays, p.MaxValidDays)); err != nil {
 		return err
 	}
 	p.Info.UpdatedBy, p.Info.Updated = by.Name, int64(At(r.now()))

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,6 +171,10 @@ func isText(s string) bool {
 }
 
 func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, error) {
+	s.DefaultValidDays, s.MaxValidDays = validDays(s.DefaultValidDays, s.MaxValidDays)
+	if err := checkValidDays(s.DefaultValidDays, s.MaxValidDays); err != nil {
+		return ProductRow{}, "", err
+	}
 	key, err := r.productKey(&s)
 	if err != nil {
 		return ProductRow{}, "", err
@@ -181,7 +184,7 @@ func (r *Registry) newProductRow(org ID, s ProductSpec) (ProductRow, string, err
 		Hashes: id2.HashSet(0).With(s.Algorithm.NativeHash()), Quota: s.Quota, TermDays: s.TermDays,
 		AutoRenew: s.AutoRenew, OTP: s.OTP, DailyLimit: s.DailyLimit, HexData: s.HexData,
 		TwoWayAuth: s.TwoWayAuth, AllowReprovision: s.AllowReprovision,
-		DefaultValidDays: cmp.Or(s.DefaultValidDays, DefaultValidDays), MaxValidDays: cmp.Or(s.MaxValidDays, DefaultMaxDays), Created: At(r.now()),
+		DefaultValidDays: s.DefaultValidDays, MaxValidDays: s.MaxValidDays, Created: At(r.now()),
 	}}
 	for _, h := range s.Hashes {
 		row.Hashes = row.Hashes.With(h)
@@ -260,6 +263,8 @@ type ProductChange struct {
 	Hashes     *[]id2.Hash
 	// AllowReprovision needs a product with OTP.
 	AllowReprovision *bool
+	// DefaultValidDays and MaxValidDays limit certificates that are issued from now on.
+	DefaultValidDays, MaxValidDays *int
 }
 
 // updateTries bounds how often a product may change under an update of it.
@@ -287,7 +292,7 @@ func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c Prod
 	}
 	event := by.Did("product.update", "product", key, map[string]any{"name": p.Name, "quota": p.Quota, "term_days": p.TermDays,
 		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String(),
-		"allow_reprovision": p.AllowReprovision})
+		"allow_reprovision": p.AllowReprovision, "default_valid_days": p.DefaultValidDays, "max_valid_days": p.MaxValidDays})
 	err = r.store.UpdateProduct(ctx, was, p, event.In(int64(org)))
 	r.products.invalidate(key)
 	r.devices.invalidateAll() // their entries point to the product as it was
@@ -296,7 +301,8 @@ func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c Prod
 
 func (c ProductChange) apply(p *Product) error {
 	s := ProductSpec{Name: p.Name, Algorithm: p.Algorithm, Quota: p.Quota, TermDays: p.TermDays,
-		AutoRenew: p.AutoRenew, DailyLimit: p.DailyLimit, HexData: p.HexData, OTP: p.OTP, AllowReprovision: p.AllowReprovision}
+		AutoRenew: p.AutoRenew, DailyLimit: p.DailyLimit, HexData: p.HexData, OTP: p.OTP, AllowReprovision: p.AllowReprovision,
+		DefaultValidDays: p.DefaultValidDays, MaxValidDays: p.MaxValidDays}
 	set(&s.Name, c.Name)
 	set(&s.Quota, c.Quota)
 	set(&s.TermDays, c.TermDays)
@@ -304,12 +310,18 @@ func (c ProductChange) apply(p *Product) error {
 	set(&s.DailyLimit, c.DailyLimit)
 	set(&s.HexData, c.HexData)
 	set(&s.AllowReprovision, c.AllowReprovision)
+	set(&s.DefaultValidDays, c.DefaultValidDays)
+	set(&s.MaxValidDays, c.MaxValidDays)
 	set(&s.Hashes, c.Hashes)
 	if err := s.check(); err != nil {
 		return err
 	}
 	p.Name, p.Quota, p.TermDays = s.Name, s.Quota, s.TermDays
 	p.AutoRenew, p.DailyLimit, p.HexData, p.AllowReprovision = s.AutoRenew, s.DailyLimit, s.HexData, s.AllowReprovision
+	p.DefaultValidDays, p.MaxValidDays = s.DefaultValidDays, s.MaxValidDays
+	if err := checkValidDays(p.DefaultValidDays, p.MaxValidDays); err != nil {
+		return err
+	}
 	if c.Hashes != nil {
 		p.Hashes = id2.HashSet(0).With(p.Algorithm.NativeHash())
 		for _, h := range s.Hashes {

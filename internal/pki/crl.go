@@ -67,7 +67,8 @@ func (s *Service) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.Log.Error("revocation lists could not be kept up to date", "error", err)
 		}
-		if made && !sleep(ctx, listEvery-time.Since(began)) {
+		// A list that takes long takes no more than every other moment.
+		if took := time.Since(began); made && !sleep(ctx, max(listEvery-took, took)) {
 			return
 		}
 		select {

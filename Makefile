@@ -25,8 +25,9 @@ test-go: ## all Go tests under the race detector
 test-libid2: ## of test-go, the C library alone: C programs under the address sanitizer
 	$(GO) test -count=1 ./cmd/libid2 ./test/libid2
 
-test-interop: build ## the vendor's own SDKs against a running server
+test-interop: build ## the vendor's own SDKs, and phones that others made, against a running server
 	test/interop/run
+	test/interop/ciss/run
 
 test-browser: ## the console in a real headless Chromium; SCREENSHOTS=DIR keeps its pictures there
 	test/browser/run

@@ -24,4 +24,7 @@
 // X-Forwarded-For of the tests. The script run makes all this, over plain HTTP
 // and over TLS, and checks the table of docs/clients.md against what passed;
 // HALLMARK_RESULTS names the file in which that is recorded.
+//
+// The folder ciss drives the scan login of the ciss door with sm-crypto-v2, and
+// with openssl and curl; its own run has a server to itself.
 package interop

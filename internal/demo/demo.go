@@ -110,6 +110,9 @@ func (d *Demo) play() error {
 	if err := d.certificates(); err != nil {
 		return err
 	}
+	if err := d.scanLogin(); err != nil {
+		return err
+	}
 	d.subject = "attack"
 	d.say("\nAnd now the attacks, on %s:", attacked.id)
 	return d.attacks(attacked)

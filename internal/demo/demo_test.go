@@ -16,7 +16,7 @@ func TestDemo(t *testing.T) {
 		"secure element: encrypt, and decrypt on the device", "secure element: the server proves itself",
 		"provisioning: a device asks through its back end", "provisioning: a device asks by itself, over iTLS", "provisioning: a damaged answer", "none yet",
 		"provisioning: the same code again (21", "provisioning: another with its fingerprint, later (175)", "provisioning: timestamp", "certificate: the gateway's certificate in mutual TLS", "certificate: the renewed certificate", "certificate: a revoked certificate in mutual TLS",
-		"certificate: a compromised key", "certificate: a certificate that the device signed itself", "attack: the same code again (35", "attack: the same code again (34", "attack: a timestamp 11 minutes old", "attack: one character",
+		"certificate: a compromised key", "certificate: a certificate that the device signed itself", "scan login: a thief's phone", "scan login: the owner's phone", "scan login: the page hears of it", "scan login: the same code again", "attack: the same code again (35", "attack: the same code again (34", "attack: a timestamp 11 minutes old", "attack: one character",
 		"attack: another device's code", "attack: a back end with a wrong secret", "attack: a request of the back end, sent twice", "attack: a suspended device"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("the table does not show %q", line)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
@@ -50,7 +49,7 @@ func (v *visit) currentScan() (view *scanView, problem string, err error) {
 		return nil, "", err
 	}
 	return &scanView{Picture: template.HTML(code.SVG()), AuthID: session.AuthID, Seconds: int(v.left(session).Seconds()),
-		scanWord: v.word(session), Requester: session.Requester}, "", nil
+		scanWord: v.Lang.word(session), Requester: session.Requester}, "", nil
 }
 
 func (v *visit) newScan() (scanlogin.Session, error) {
@@ -90,104 +89,16 @@ func (v *visit) worthShowing(s scanlogin.Session) bool {
 	return false
 }
 
-func (v *visit) word(s scanlogin.Session) scanWord {
-	word := scanWord{State: s.State.String(), Message: v.T("scan." + s.State.String())}
+func (l lang) word(s scanlogin.Session) scanWord {
+	word := scanWord{State: s.State.String(), Message: l.text("scan." + s.State.String())}
 	if s.Refusal != "" && s.State == scanlogin.Scanned {
-		word.Refused = v.T("refused." + string(s.Refusal))
+		word.Refused = l.text("refused." + string(s.Refusal))
 	}
 	return word
 }
 
-// Timing of the live status.
-const (
-	pingEvery  = 25 * time.Second // so that nothing in between takes the connection for dead
-	writeLimit = 10 * time.Second // for one event
-	pollFor    = 25 * time.Second // a long poll
-)
-
-// events tells the page by server-sent events what becomes of its session,
-// until that has ended.
-func (v *visit) events() error {
-	session, err := v.scanSession()
-	if err != nil {
-		return err
-	}
-	watcher := v.Scans.Watch(session.AuthID)
-	defer watcher.Close()
-	v.w.Header().Set("Content-Type", "text/event-stream")
-	v.w.Header().Set("X-Accel-Buffering", "no") // nginx passes it on at once
-	stream := http.NewResponseController(v.w)
-	if err := stream.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
-	ctx, told := v.r.Context(), scanWord{}
-	for {
-		if session, err = v.scanSession(); err != nil {
-			return v.broken(err)
-		}
-		if word := v.word(session); word != told {
-			if err := v.send(stream, word); err != nil {
-				return v.broken(err)
-			}
-			told = word
-		}
-		if isOver(session.State) || !v.awaitChange(ctx, stream, watcher, session) {
-			return nil
-		}
-	}
-}
-
-// broken ends a stream that has begun: the page asks again.
-func (v *visit) broken(err error) error {
-	v.Log.Debug("a status stream ended", "request", v.RequestID(v.r), "error", err)
-	return nil
-}
-
-func isOver(s scanlogin.State) bool {
-	return s != scanlogin.Created && s != scanlogin.Scanned
-}
-
-func (v *visit) send(stream *http.ResponseController, word scanWord) error {
-	text, err := json.Marshal(word)
-	if err != nil {
-		return err
-	}
-	return v.write(stream, "data: "+string(text)+"\n\n")
-}
-
-func (v *visit) write(stream *http.ResponseController, text string) error {
-	if err := stream.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprint(v.w, text); err != nil {
-		return err
-	}
-	return stream.Flush()
-}
-
-// awaitChange returns true when there may be something new to tell, and false
-// when the page or the server is gone.
-func (v *visit) awaitChange(ctx context.Context, stream *http.ResponseController, watcher *scanlogin.Watcher, session scanlogin.Session) bool {
-	for {
-		wait := min(max(v.left(session), 0)+time.Millisecond, pingEvery)
-		timer := time.NewTimer(wait)
-		select {
-		case _, open := <-watcher.C:
-			timer.Stop()
-			return open
-		case <-ctx.Done():
-			timer.Stop()
-			return false
-		case <-timer.C:
-		}
-		if wait < pingEvery {
-			return true // its time is over
-		}
-		if err := v.write(stream, ":\n\n"); err != nil {
-			return false
-		}
-	}
-}
+// pollFor is how long a long poll waits.
+const pollFor = 25 * time.Second
 
 // status is a long poll, for browsers and networks that pass no streams on. It
 // answers when the session is no longer as the page knows it, or after a while.
@@ -205,7 +116,7 @@ func (v *visit) status() error {
 		if session, err = v.scanSession(); err != nil {
 			return err
 		}
-		word := v.word(session)
+		word := v.Lang.word(session)
 		same := known.Get("state") == word.State && known.Get("refused") == word.Refused
 		if !same || isOver(session.State) || !awaitWord(ctx, watcher, v.left(session)) {
 			v.w.Header().Set("Content-Type", "application/json")

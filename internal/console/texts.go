@@ -15,14 +15,19 @@ func (t text) in(l lang) string {
 
 // T returns a text in the visitor's language; args fill its verbs.
 func (v *visit) T(key string, args ...any) string {
+	if len(args) == 0 {
+		return v.Lang.text(key)
+	}
+	return fmt.Sprintf(v.Lang.text(key), args...)
+}
+
+// text returns the text of a key; a test finds those that there are not.
+func (l lang) text(key string) string {
 	t, ok := texts[key]
 	if !ok {
-		return key // a test finds it
+		return key
 	}
-	if len(args) == 0 {
-		return t.in(v.Lang)
-	}
-	return fmt.Sprintf(t.in(v.Lang), args...)
+	return t.in(l)
 }
 
 // texts are all texts of the console.

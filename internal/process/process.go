@@ -77,6 +77,9 @@ func (p *Process) Address() string {
 	return address
 }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Output is what the process has printed.
 func (p *Process) Output() string { return p.output.String() }
 

@@ -120,13 +120,6 @@ func (p *tab) until(what string, holds func() bool) {
 	}
 }
 
-// text is what an element shows.
-func (p *tab) text(selector string) (s string) {
-	p.Helper()
-	p.run(chromedp.Text(selector, &s, chromedp.ByQuery))
-	return strings.TrimSpace(s)
-}
-
 // shows waits until an element shows a text.
 func (p *tab) shows(selector, part string) {
 	p.Helper()

@@ -39,7 +39,12 @@ type ClientOptions struct {
 	HTTP       *http.Client     // default http.DefaultClient
 	Now        func() time.Time // default time.Now
 	Random     io.Reader        // source of nonces; default crypto/rand
+	// NoncePrefix is put before the nonces, so that a server can tell whose they are.
+	NoncePrefix string
 }
+
+// ErrAnswer is wrapped by errors of an answer that is not one of a gateway.
+var ErrAnswer = errors.New("unreadable answer")
 
 // Client calls an RPC gateway and reads JSON answers. It is safe for use by
 // several goroutines if Random is.
@@ -117,7 +122,7 @@ func (c *Client) Call(ctx context.Context, action string, params []Param) (*Resu
 	}
 	result, err := readResult(body)
 	if err != nil {
-		return nil, fmt.Errorf("openapi: %s: unreadable answer: %w", action, err)
+		return nil, fmt.Errorf("openapi: %s: %w: %w", action, ErrAnswer, err)
 	}
 	return result, nil
 }
@@ -129,7 +134,7 @@ func (c *Client) newRequest(ctx context.Context, action string, params []Param) 
 		return nil, fmt.Errorf("openapi: nonce: %w", err)
 	}
 	m := &Message{Method: http.MethodPost, Action: action, Version: c.o.Version, Params: params,
-		Nonce: hex.EncodeToString(nonce[:]), Time: c.o.Now()}
+		Nonce: c.o.NoncePrefix + hex.EncodeToString(nonce[:]), Time: c.o.Now()}
 	if c.o.Placement == InQueryGET {
 		m.Method = http.MethodGet
 	}

@@ -47,6 +47,7 @@ type cli struct {
 	Account AccountCmd `cmd:"" help:"Accounts (账号) of the people who sign in to the console." group:"Operator commands:"`
 	App     AppCmd     `cmd:"" help:"A phone app (应用APP) on the command line." group:"Operator commands:"`
 	Licence LicenceCmd `cmd:"" help:"Licences (授权) that devices have taken." group:"Operator commands:"`
+	Relay   RelayCmd   `cmd:"" help:"Relay (中继): devices whose key the vendor holds are asked of its service." group:"Operator commands:"`
 	Audit   AuditCmd   `cmd:"" help:"The record of what was changed and refused." group:"Operator commands:"`
 	Node    NodeCmd    `cmd:"" help:"Nodes: the servers on one store." group:"Operator commands:"`
 

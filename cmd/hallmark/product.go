@@ -195,6 +195,7 @@ type ProductUpdateCmd struct {
 	AllowReprovision *bool     `negatable:"" help:"Whether a device may have a new key by one-time token after it has authenticated."`
 	DefaultValidDays *int      `placeholder:"DAYS" help:"How long certificates last that ask for nothing else."`
 	MaxValidDays     *int      `placeholder:"DAYS" help:"How long certificates may ask for, 3650 at most."`
+	Relay            *bool     `negatable:"" help:"Whether ids of this product that are not known here are asked of the upstream: see relay set."`
 	Hash             *[]string `placeholder:"H,…" help:"Digests besides the algorithm's own: ${hashes}, or none. Replaces the list."`
 }
 
@@ -224,7 +225,7 @@ func (cmd *ProductUpdateCmd) Validate() error {
 
 func (cmd *ProductUpdateCmd) change() operator.ProductChange {
 	change := operator.ProductChange{Name: cmd.Name, AutoRenew: cmd.AutoRenew, DataEncoding: cmd.DataEncoding, Hashes: cmd.Hash,
-		AllowReprovision: cmd.AllowReprovision, DefaultValidDays: cmd.DefaultValidDays, MaxValidDays: cmd.MaxValidDays}
+		AllowReprovision: cmd.AllowReprovision, DefaultValidDays: cmd.DefaultValidDays, MaxValidDays: cmd.MaxValidDays, Relay: cmd.Relay}
 	if cmd.Quota != nil {
 		quota := int64(*cmd.Quota)
 		change.Quota = &quota

@@ -50,6 +50,9 @@ var noteworthy = map[id2.Code]bool{
 	id2.CodeExpired: true, id2.CodeQuota: true,
 }
 
+// Noteworthy reports whether refusals with a code belong in the audit record.
+func Noteworthy(code id2.Code) bool { return noteworthy[code] }
+
 func (s *Service) noteRefusal(v *verification, err error) {
 	var r *Refusal
 	if v.device.Asset == 0 || !errors.As(err, &r) || !noteworthy[r.Code] {

@@ -17,6 +17,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/limit"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/relay"
 	"github.com/hallmark-id/hallmark/internal/requestid"
 	"github.com/hallmark-id/hallmark/openapi"
 )
@@ -47,6 +48,7 @@ type id2Door struct {
 	registry *registry.Registry
 	authn    *authn.Service
 	otp      *provision.Service
+	relay    *relay.Service // nil relays nothing
 	metrics  *Metrics
 	log      *slog.Logger
 	now      func() time.Time
@@ -67,7 +69,7 @@ type id2Call struct {
 }
 
 func newID2Door(o Options) *id2Door {
-	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
+	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, relay: o.Relay, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
 		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
 	d.calls.New = func() any { return new(id2Call) }
 	return d
@@ -229,12 +231,26 @@ func (d *id2Door) failure(ctx context.Context, c *id2Call, err error) openapi.Re
 	var refusal *authn.Refusal
 	switch {
 	case errors.As(err, &refusal):
+		if refusal.Code == id2.CodeIDNotFound {
+			if reply, relayed := d.relayed(ctx, c); relayed {
+				return reply
+			}
+		}
 		return openapi.Reply{Code: int(refusal.Code), Message: refusal.Code.Message() + ": " + refusal.Reason}
 	case ctx.Err() != nil: // the caller has gone
 		return openapi.Reply{Code: int(id2.CodeBusy), Message: id2.CodeBusy.Message()}
 	}
 	d.log.Error("the request failed", "request", c.id, "action", c.Action, "error", err)
 	return openapi.Reply{Code: int(id2.CodeSystem), Message: id2.CodeSystem.Message()}
+}
+
+// relayed asks the upstream of the caller's organisation for a device that is not
+// known here.
+func (d *id2Door) relayed(ctx context.Context, c *id2Call) (openapi.Reply, bool) {
+	if d.relay == nil {
+		return openapi.Reply{}, false
+	}
+	return d.relay.Forward(ctx, &relay.Request{Org: c.client.Org, Action: c.Action, Nonce: c.Nonce, Get: c.Get, By: c.actor()})
 }
 
 // refuse answers a gateway error.

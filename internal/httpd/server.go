@@ -14,6 +14,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/relay"
 	"github.com/hallmark-id/hallmark/internal/scanlogin"
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	Authn    *authn.Service
 	// Provision answers OtpGetId2.
 	Provision *provision.Service
+	// Relay asks upstreams for devices that are not known here; nil asks none.
+	Relay *relay.Service
 	// PKI serves what verifiers need of the certificate authorities; nil serves nothing.
 	PKI *pki.Service
 	// Scans are the sessions of the ciss door.

@@ -18,6 +18,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/audit"
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/relay"
 )
 
 // Prefix is where the API lives; every route begins with it.
@@ -31,6 +32,7 @@ type Options struct {
 	Registry *registry.Registry
 	PKI      *pki.Service
 	Accounts *account.Service
+	Relay    *relay.Service
 	// TokenHash is the SHA-256 of the operator token, which itself is not kept.
 	TokenHash [sha256.Size]byte
 	Log       *slog.Logger
@@ -132,6 +134,11 @@ var routes = []route{
 	{"POST", "/accounts/{account}/enable", http.StatusOK, nil, enableAccount},
 	{"POST", "/accounts/{account}/bindings", http.StatusCreated, nil, bindAccount},
 	{"DELETE", "/accounts/{account}/bindings/{binding_id}", http.StatusOK, nil, unbindAccount},
+
+	{"GET", "/relay", http.StatusOK, orgOnly, getRelay},
+	{"POST", "/relay", http.StatusOK, orgOnly, setRelay},
+	{"DELETE", "/relay", http.StatusOK, orgOnly, removeRelay},
+	{"GET", "/relay/devices", http.StatusOK, []string{"org", "product", "held", "after", "limit"}, listRelayed},
 
 	{"GET", "/nodes", http.StatusOK, nil, listNodes},
 	{"POST", "/nodes/{node_id}/drain", http.StatusOK, nil, drainNode},

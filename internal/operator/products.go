@@ -32,6 +32,8 @@ type Product struct {
 	// DefaultValidDays and MaxValidDays limit the validity of its devices' certificates.
 	DefaultValidDays int `json:"default_valid_days"`
 	MaxValidDays     int `json:"max_valid_days"`
+	// Relay asks the organisation's upstream for ids that are not known here.
+	Relay bool `json:"relay"`
 	// ServerPublicKeyPEM checks server codes on the devices of an asymmetric
 	// product with two-way authentication; lists leave it out.
 	ServerPublicKeyPEM string `json:"server_public_key_pem,omitempty"`
@@ -84,6 +86,7 @@ type ProductChange struct {
 	AllowReprovision *bool `json:"allow_reprovision,omitempty"`
 	DefaultValidDays *int  `json:"default_valid_days,omitempty"`
 	MaxValidDays     *int  `json:"max_valid_days,omitempty"`
+	Relay            *bool `json:"relay,omitempty"`
 }
 
 // The values of DataEncoding: how Data parameters are to be read.
@@ -98,7 +101,7 @@ func viewProduct(p registry.Product) Product {
 		Hashes: []string{}, WeakHashes: []string{}, Quota: p.Quota, Used: p.Used, Remaining: p.Remaining(),
 		TermDays: p.TermDays, AutoRenew: p.AutoRenew, OTP: p.OTP, DailyLimit: p.DailyLimit,
 		DataEncoding: encodingText, TwoWayAuth: p.TwoWayAuth, AllowReprovision: p.AllowReprovision,
-		DefaultValidDays: p.DefaultValidDays, MaxValidDays: p.MaxValidDays, Created: p.Created.String(),
+		DefaultValidDays: p.DefaultValidDays, MaxValidDays: p.MaxValidDays, Relay: p.Relay, Created: p.Created.String(),
 	}
 	if p.HexData {
 		v.DataEncoding = encodingHex
@@ -146,7 +149,7 @@ func (b *ProductSpec) spec() (registry.ProductSpec, error) {
 
 func (b *ProductChange) change() (registry.ProductChange, error) {
 	c := registry.ProductChange{Name: b.Name, Quota: b.Quota, TermDays: b.TermDays, AutoRenew: b.AutoRenew, DailyLimit: b.DailyLimit,
-		AllowReprovision: b.AllowReprovision, DefaultValidDays: b.DefaultValidDays, MaxValidDays: b.MaxValidDays}
+		AllowReprovision: b.AllowReprovision, DefaultValidDays: b.DefaultValidDays, MaxValidDays: b.MaxValidDays, Relay: b.Relay}
 	if b.Hashes != nil {
 		hashes, err := parseHashes(*b.Hashes)
 		if err != nil {

@@ -48,6 +48,7 @@ const (
 	ClientChanged                        // Name is its id
 	ScanChanged                          // Name is its authId; nothing is cached of it
 	TrustChanged                         // of an organisation's roots
+	RelayChanged                         // of an organisation's upstream
 )
 
 // Change is something that another node changed.
@@ -66,10 +67,13 @@ func (r *Registry) Apply(c Change) {
 	case ProductChanged:
 		r.products.invalidate(c.Name)
 		r.devices.invalidateAll()
+		r.relays.invalidate(c.Org)
 	case ClientChanged:
 		r.clients.invalidate(c.Name)
 	case TrustChanged:
 		r.trusts.invalidate(c.Org)
+	case RelayChanged:
+		r.relays.invalidate(c.Org)
 	}
 }
 
@@ -79,6 +83,7 @@ func (r *Registry) ApplyAll() {
 	r.clients.invalidateAll()
 	r.devices.invalidateAll()
 	r.trusts.invalidateAll()
+	r.relays.invalidateAll()
 }
 
 // SetBlind says whether changes made elsewhere may go unheard at the moment:

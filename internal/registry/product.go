@@ -42,7 +42,9 @@ type Product struct {
 	AllowReprovision bool
 	// DefaultValidDays and MaxValidDays limit its devices' certificates.
 	DefaultValidDays, MaxValidDays int
-	Created                        Instant
+	// Relay asks the organisation's upstream for ids that are not known here.
+	Relay   bool
+	Created Instant
 }
 
 // Remaining is the number of licences left as the wire tells it, in an integer
@@ -265,6 +267,7 @@ type ProductChange struct {
 	AllowReprovision *bool
 	// DefaultValidDays and MaxValidDays limit certificates that are issued from now on.
 	DefaultValidDays, MaxValidDays *int
+	Relay                          *bool
 }
 
 // updateTries bounds how often a product may change under an update of it.
@@ -292,10 +295,12 @@ func (r *Registry) updateProduct(ctx context.Context, org ID, key string, c Prod
 	}
 	event := by.Did("product.update", "product", key, map[string]any{"name": p.Name, "quota": p.Quota, "term_days": p.TermDays,
 		"auto_renew": p.AutoRenew, "daily_limit": p.DailyLimit, "hashes": p.Hashes.String(),
-		"allow_reprovision": p.AllowReprovision, "default_valid_days": p.DefaultValidDays, "max_valid_days": p.MaxValidDays})
+		"allow_reprovision": p.AllowReprovision, "default_valid_days": p.DefaultValidDays, "max_valid_days": p.MaxValidDays,
+		"relay": p.Relay})
 	err = r.store.UpdateProduct(ctx, was, p, event.In(int64(org)))
 	r.products.invalidate(key)
 	r.devices.invalidateAll() // their entries point to the product as it was
+	r.relays.invalidate(org)
 	return p, err
 }
 
@@ -322,6 +327,7 @@ func (c ProductChange) apply(p *Product) error {
 	if err := checkValidDays(p.DefaultValidDays, p.MaxValidDays); err != nil {
 		return err
 	}
+	set(&p.Relay, c.Relay)
 	if c.Hashes != nil {
 		p.Hashes = id2.HashSet(0).With(p.Algorithm.NativeHash())
 		for _, h := range s.Hashes {

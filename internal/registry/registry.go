@@ -54,6 +54,7 @@ type Registry struct {
 	// devices and replaced, never changed.
 	products *cache[string, *LiveProduct]
 	trusts   *cache[ID, *ciss.Trust] // by organisation
+	relays   *cache[ID, *Relay]      // by organisation
 }
 
 // Options configures New.
@@ -79,7 +80,8 @@ func New(o Options) *Registry {
 	r.products = newCache(maxCachedProducts, strings.Clone, r.loadProduct)
 	r.clients = newCache(maxCachedClients, strings.Clone, r.loadClient)
 	r.trusts = newCache(maxCachedTrusts, func(org ID) ID { return org }, r.loadTrust)
-	r.devices.blind, r.products.blind, r.clients.blind, r.trusts.blind = &r.blind, &r.blind, &r.blind, &r.blind
+	r.relays = newCache(maxCachedRelays, func(org ID) ID { return org }, r.loadRelay)
+	r.devices.blind, r.products.blind, r.clients.blind, r.trusts.blind, r.relays.blind = &r.blind, &r.blind, &r.blind, &r.blind, &r.blind
 	return r
 }
 
@@ -87,4 +89,5 @@ const (
 	maxCachedProducts = 100_000
 	maxCachedClients  = 10_000
 	maxCachedTrusts   = 1_000
+	maxCachedRelays   = 10_000
 )

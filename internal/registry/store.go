@@ -21,6 +21,7 @@ type Store interface {
 	RootStore
 	AuditStore
 	NodeStore
+	RelayStore
 }
 
 // OrgStore keeps organisations.

@@ -22,6 +22,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/itlsd"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/relay"
 )
 
 // Names of the files in the data directory that commands look for.
@@ -50,11 +51,13 @@ type listener struct {
 func (s *Server) listen() error {
 	c := &s.config
 	reg := s.newMetrics()
+	s.relay = relay.New(relay.Options{Registry: s.registry, Metrics: reg, Note: s.authn.Note, Now: s.clock.Now, Random: rand.Reader,
+		Log: c.Log, AccessLog: c.AccessLog})
 	metrics, handler := httpd.NewMetrics(reg), promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
-	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Scans: s.scans, PKI: s.pki, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
+	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Relay: s.relay, Scans: s.scans, PKI: s.pki, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2, EnOS: c.EnOS}
 	admin := o
-	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, Accounts: s.accounts, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
+	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, Accounts: s.accounts, Relay: s.relay, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
 	pages, err := s.newConsole(reg)
 	if err != nil {
 		return err

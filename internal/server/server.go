@@ -23,6 +23,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/provision"
 	"github.com/hallmark-id/hallmark/internal/registry"
+	"github.com/hallmark-id/hallmark/internal/relay"
 	"github.com/hallmark-id/hallmark/internal/replay"
 	"github.com/hallmark-id/hallmark/internal/scanlogin"
 	"github.com/hallmark-id/hallmark/internal/store"
@@ -42,6 +43,7 @@ type Server struct {
 	registry  *registry.Registry
 	authn     *authn.Service
 	provision *provision.Service
+	relay     *relay.Service
 	pki       *pki.Service
 	accounts  *account.Service
 	scans     *scanlogin.Service
@@ -266,6 +268,7 @@ func (s *Server) work(ctx context.Context) error {
 	s.stop = stop
 	s.background.Go(func() { s.authn.Run(work) })
 	s.background.Go(func() { s.pki.Run(work) })
+	s.background.Go(func() { s.relay.Run(work) })
 	s.background.Go(func() { s.sealAudit(work) })
 	s.background.Go(func() { s.attendLoop(work) })
 	if s.store.Shared() {

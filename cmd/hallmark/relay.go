@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -94,7 +95,7 @@ func (e *Env) printRelay(r operator.Relay) error {
 		t.add("access key id", r.AccessKeyID)
 		t.add("timeout", (time.Duration(r.TimeoutMillis) * time.Millisecond).String())
 		t.add("changed", r.Changed)
-		t.add("products", strings.Join(r.Products, ", "))
+		t.add("products", cmp.Or(strings.Join(r.Products, ", "), "none"))
 		t.add("breaker", r.Breaker)
 		if f := r.LastFailure; f != nil {
 			t.add("last failure", fmt.Sprintf("%s: %s, %s", f.At, f.Result, f.Detail))

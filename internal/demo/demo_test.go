@@ -27,6 +27,22 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+func TestRelayDemo(t *testing.T) {
+	var out bytes.Buffer
+	if err := RunRelay(t.Context(), &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, line := range []string{"relay: before anything is set (18", "relay: challenge", "relay: the server proves itself", "relay: the same code again (35",
+		"relay, the device suspended here", "relay, the vendor gone: timestamp", "only the vendor had (54", "devices that depend on the vendor"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the table does not show %q", line)
+		}
+	}
+	if strings.Contains(out.String(), "WRONG") {
+		t.Error(out.String())
+	}
+}
+
 func TestDifferentOutcomeIsAnError(t *testing.T) {
 	var out bytes.Buffer
 	d := &Demo{out: &out, subject: "test"}

@@ -25,6 +25,7 @@ type fieldDevice struct {
 	*device.Client
 	id, product string
 	symmetric   bool
+	imported    string // the file that brings it in
 }
 
 // newDevice makes a product and imports a device with a fresh key.
@@ -51,7 +52,8 @@ func (d *Demo) addDevice(a id2.Algorithm, product string, carry func(device.Iden
 		return nil, err
 	}
 	id := fmt.Sprintf("%X", raw)
-	res, err := d.op.ImportDevices(d.ctx, product, strings.NewReader(importFile(id, key)))
+	file := importFile(id, key)
+	res, err := d.op.ImportDevices(d.ctx, product, strings.NewReader(file))
 	if err == nil && res.Imported != 1 {
 		err = fmt.Errorf("the device was not imported: %+v", res.Refused)
 	}
@@ -59,7 +61,7 @@ func (d *Demo) addDevice(a id2.Algorithm, product string, carry func(device.Iden
 		return nil, err
 	}
 	carrier, err := carry(device.Identity{ID: id, Hash: a.NativeHash(), Key: key})
-	return &fieldDevice{device.NewClient(carrier, rand.Reader), id, product, a.Symmetric()}, err
+	return &fieldDevice{device.NewClient(carrier, rand.Reader), id, product, a.Symmetric(), file}, err
 }
 
 // inMemory is the carrier of a device whose key is software's to keep.

@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -189,7 +188,7 @@ func TestRelayAnswersAsTheUpstream(t *testing.T) {
 			t.Errorf("%s devices counted", n)
 		}
 		events, err := st.op.Audit(t.Context(), operator.AuditQuery{Subject: st.id, Action: "device.relayed"})
-		if err != nil || len(events.Events) != 1 || !strings.Contains(fmt.Sprintf("%s", events.Events[0].Detail), "upstream_request") {
+		if err != nil || len(events.Events) != 1 || !strings.Contains(string(events.Events[0].Detail), "upstream_request") {
 			t.Errorf("audit %+v, %v", events, err)
 		}
 	})

@@ -72,6 +72,7 @@ type enosCall struct {
 	path  string // from the service's name on
 	query enos.Query
 	body  []byte
+	older bool      // it is one of the older calls, whose answers have another form
 	named pathNames // of an older call
 
 	client *registry.LiveClient
@@ -127,7 +128,8 @@ func (d *enosDoor) serve(w http.ResponseWriter, r *http.Request, rest string, se
 func (d *enosDoor) recover(w http.ResponseWriter, c *enosCall) {
 	if p := recover(); p != nil {
 		d.log.Error("a request made the server panic", "request", c.id, "call", c.name, "panic", p, "stack", string(debug.Stack()))
-		d.reply(w, c, time.Now(), enos.CodeInternal, d.encode(c, enos.Reply{Code: enos.CodeInternal, Msg: enos.ErrCertificateService.Msg, RequestID: c.id}))
+		code, body := d.answer(c, nil, enos.ErrCertificateService)
+		d.reply(w, c, time.Now(), code, body)
 	}
 }
 
@@ -233,7 +235,8 @@ func (d *enosDoor) serveResource(w http.ResponseWriter, c *enosCall) {
 		refusal = d.allow(c, action, ok)
 	}
 	if refusal != nil {
-		d.refuse(w, c, began, refusal)
+		code, body := d.answer(c, nil, refusal)
+		d.reply(w, c, began, code, body)
 		return
 	}
 	code, body := d.once(c, func() (int, []byte) {
@@ -292,6 +295,9 @@ type enosPage struct {
 
 // answer writes the reply of an action.
 func (d *enosDoor) answer(c *enosCall, data any, err error) (int, []byte) {
+	if c.older {
+		return d.legacyAnswer(c, data, err)
+	}
 	reply := enos.Reply{Msg: "OK", RequestID: c.id, Data: data}
 	if page, ok := data.(enosPage); ok {
 		reply.Data, reply.Pagination = page.data, &page.page
@@ -301,10 +307,6 @@ func (d *enosDoor) answer(c *enosCall, data any, err error) (int, []byte) {
 		reply = enos.Reply{Code: refusal.Code, Msg: refusal.Msg, RequestID: c.id}
 	}
 	return reply.Code, d.encode(c, reply)
-}
-
-func (d *enosDoor) refuse(w http.ResponseWriter, c *enosCall, began time.Time, e *enos.Error) {
-	d.reply(w, c, began, e.Code, d.encode(c, enos.Reply{Code: e.Code, Msg: e.Msg, RequestID: c.id}))
 }
 
 // refusal puts an error in the terms of the wire. What is not a refusal is

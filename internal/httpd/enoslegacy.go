@@ -53,7 +53,7 @@ func pathPattern(begin, end string) *regexp.Regexp {
 // serveLegacy answers an older call.
 func (d *enosDoor) serveLegacy(w http.ResponseWriter, c *enosCall) {
 	began := time.Now()
-	c.name = "legacy.unknown"
+	c.name, c.older = "legacy.unknown", true
 	c.id = strings.ReplaceAll(c.id, "-", "")
 	refusal := c.read()
 	call, found := c.findLegacy()
@@ -69,11 +69,14 @@ func (d *enosDoor) serveLegacy(w http.ResponseWriter, c *enosCall) {
 		refusal = d.allowLegacy(c, call.scope)
 	}
 	if refusal != nil {
-		reply := legacyRefusal(c, refusal)
-		d.reply(w, c, began, reply.Status, d.encode(c, reply))
+		code, body := d.answer(c, nil, refusal)
+		d.reply(w, c, began, code, body)
 		return
 	}
-	code, body := d.once(c, func() (int, []byte) { return d.legacyAnswer(c, call) })
+	code, body := d.once(c, func() (int, []byte) {
+		data, err := call.do(d, c.r.Context(), c)
+		return d.answer(c, data, err)
+	})
 	d.reply(w, c, began, code, body)
 }
 
@@ -142,8 +145,8 @@ func (d *enosDoor) allowLegacy(c *enosCall, scope string) *enos.Error {
 	return nil
 }
 
-func (d *enosDoor) legacyAnswer(c *enosCall, call *legacyCall) (int, []byte) {
-	data, err := call.do(d, c.r.Context(), c)
+// legacyAnswer writes the reply of an older call.
+func (d *enosDoor) legacyAnswer(c *enosCall, data any, err error) (int, []byte) {
 	reply := enos.LegacyReply{RequestID: c.id, Msg: "Success", Data: data}
 	if err != nil {
 		reply = legacyRefusal(c, d.refusal(c, err))

@@ -112,6 +112,12 @@ func TestCertificateServiceCalls(t *testing.T) {
 	}
 	issued(ask("reqCertificate", "reqData", csr(t, ownRSA(), d.Asset.String())))
 	f.newDevice(f.newProduct(f.org, true), "by-name")
+	r := f.legacySigned(enos.SHA1, rawCall("POST", "/enosapi/certificateService/renewCertificate", enos.Query{{Name: "oldCertSn", Value: second}}, ""))
+	f.send(r)
+	r.path = "/enosapi/certificateService/revokeCertificate"
+	_, body := f.send(r)
+	var twice enos.LegacyReply
+	f.must(json.Unmarshal(body, &twice))
 	for what, out := range map[string]enos.LegacyReply{
 		"400 two devices of one name": ask("reqCertificate", "reqData", csr(t, ownRSA(), "by-name")),
 		"404 nobody's name":           ask("reqCertificate", "reqData", csr(t, ownRSA(), "nobody")),
@@ -121,6 +127,7 @@ func TestCertificateServiceCalls(t *testing.T) {
 		"400 no such serial":          ask("revokeCertificate", "issuedCertSN", "1"),
 		"400 revoked":                 ask("revokeCertificate", "issuedCertSN", second),
 		"400 renew what is revoked":   ask("renewCertificate", "oldCertSn", second),
+		"497 signed for another call": twice,
 	} {
 		if want, _, _ := strings.Cut(what, " "); want != strconv.Itoa(out.Status) || out.SubMsg == "" || out.Data != nil {
 			t.Errorf("%s: %d %s", what, out.Status, out.SubMsg)
@@ -205,6 +212,19 @@ func TestPublicCA(t *testing.T) {
 	}
 	if status, body := f.send(raw{method: "GET", path: "/enos/CA/crl", header: http.Header{"Accept": {"application/pkix-crl"}}}); status != 200 || body[0] != 0x30 {
 		t.Errorf("DER: %d %q", status, body)
+	}
+	tags := map[string]bool{} // a cache must not take one form for the other
+	for _, accept := range []string{"", "application/pkix-crl"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.server.URL+"/enos/CA/crl", nil)
+		f.must(err)
+		req.Header.Set("Accept", accept)
+		resp, err := f.server.Client().Do(req)
+		f.must(err)
+		f.must(resp.Body.Close())
+		tags[resp.Header.Get("ETag")] = true
+	}
+	if len(tags) != 2 {
+		t.Errorf("entity tags %v", tags)
 	}
 	for path, want := range map[string]int{"/enos/CA/cacert/SM2": 404, "/enos/CA/other": 404, "/enos/CA/poseidon.pem": 404, "/connect-service/v2.0/other": 404, "/connect-service/v3/certificates": 404} {
 		if status, _ := f.send(raw{method: "GET", path: path}); status != want {

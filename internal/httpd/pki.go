@@ -74,13 +74,14 @@ func (p *pkiPages) serveList(w http.ResponseWriter, r *http.Request, authority r
 		p.fail(w, r, err)
 		return
 	}
-	body := list.DER
+	body, tag := list.DER, strconv.FormatInt(list.Number, 10)
 	if contentType != typeCRL {
+		tag += "-pem"
 		body = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list.DER})
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-cache") // ask again each time: a revocation counts at once
-	w.Header().Set("ETag", `"`+strconv.FormatInt(list.Number, 10)+`"`)
+	w.Header().Set("ETag", `"`+tag+`"`)
 	http.ServeContent(w, r, "", list.ThisUpdate.Time(), bytes.NewReader(body))
 }
 

@@ -251,6 +251,10 @@ func TestTokensOfAnotherNode(t *testing.T) {
 	if _, expired, ok := two.open(token, at.Add(time.Hour)); ok || !expired {
 		t.Error("it does not end")
 	}
+	one.issue("app", at.Add(24*time.Hour), false)
+	if _, expire := one.issue("app", at, false); expire != 3600 { // the clock was set back
+		t.Errorf("it lives for %d seconds", expire)
+	}
 }
 
 // A POST that is sent again gets the first answer and has no second effect, and

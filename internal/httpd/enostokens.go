@@ -44,11 +44,12 @@ func (t *enosTokens) issue(appKey string, now time.Time, renew bool) (token stri
 	defer t.mu.Unlock()
 	at := now.Unix()
 	end := t.current[appKey]
-	if renew || end-at < tokenRest {
+	life := int64(t.life / time.Second)
+	if renew || end-at < tokenRest || end-at > life { // that long only if the clock was set back
 		if len(t.current) >= maxTokens {
 			clear(t.current)
 		}
-		end = at + int64(t.life/time.Second)
+		end = at + life
 		t.current[strings.Clone(appKey)] = end
 	}
 	return t.token(appKey, end), end - at

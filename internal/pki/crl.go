@@ -22,6 +22,8 @@ const (
 	// keepExpired is how long an expired certificate stays in the list, so that it
 	// is in at least one that was made after its end (RFC 5280 §3.3).
 	keepExpired = 24 * time.Hour
+	// clockSkew is how far the clocks of two nodes may differ.
+	clockSkew = time.Minute
 )
 
 // listCache holds the newest list of each authority.
@@ -142,7 +144,8 @@ func (s *Service) updateList(ctx context.Context, a *authority, stored List, mar
 		}
 	}
 	due := stored.ThisUpdate.Time().Add(s.CRLLifetime / 3)
-	if len(own) == 0 && stored.Number > 0 && s.now().Before(due) {
+	early := s.now().Before(stored.ThisUpdate.Time().Add(-clockSkew)) // the clock was set back: nobody takes the list yet
+	if len(own) == 0 && stored.Number > 0 && s.now().Before(due) && !early {
 		return false, s.readList(ctx, stored)
 	}
 	// The seconds since 1970 keep numbers rising after a restore of a backup, too.

@@ -125,7 +125,15 @@ func TestLists(t *testing.T) {
 			}
 			last = l
 		}
-		f.clock.Set(start) // a clock that jumps back
+		f.clock.Set(start) // a clock that jumps back: verifiers take no list of the future
+		back := f.list(pki.ECC)
+		if !back.ThisUpdate.Equal(start) || back.Number.Cmp(last.Number) <= 0 {
+			t.Errorf("after the clock was set back: from %v, number %s after %s", back.ThisUpdate, back.Number, last.Number)
+		}
+		if again := f.list(pki.ECC); again.Number.Cmp(back.Number) != 0 {
+			t.Error("a list was made without need after the clock was set back")
+		}
+		last = back
 		f.issue(2, "valve")
 		f.issue(2, "valve")
 		if l := f.list(pki.ECC); l.Number.Cmp(last.Number) <= 0 {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/emmansun/gmsm/sm2"
@@ -238,6 +239,8 @@ func checkAttribute(a pkix.AttributeTypeAndValue) error {
 		return badSubject("%s is empty", label)
 	case utf8.RuneCountInString(text) > longest:
 		return badSubject("%s is longer than %d characters", label, longest)
+	case a.Type.Equal(oidCommonName) && text != strings.Join(strings.Fields(text), " "):
+		return badSubject("CN has spaces at an end, or several together") // they do not count when names are compared (RFC 5280 §7.1)
 	case a.Type.Equal(oidCountry) && !isCountry(text):
 		return badSubject("C must be two letters")
 	}

@@ -181,6 +181,8 @@ func TestSubjectsThatAreRefused(t *testing.T) {
 		"another C": with("C", "DE"), "another ST": with("ST", "Beijing"), "another O": with("O", "Else"), "O in other letters": with("O", "HALLMARK"),
 		"C of three": with("C", "CHN"), "C of digits": with("C", "12"), "empty CN": with("CN", ""), "empty email": append([]string{"E", ""}, good...),
 		"65 characters": with("CN", strings.Repeat("泵", 65)), "long L": with("L", strings.Repeat("l", 65)),
+		"space before CN": with("CN", " pump"), "space after CN": with("CN", "pump "), "two spaces in CN": with("CN", "pump  1"), "CN of a space": with("CN", " "),
+		"nothing to see in CN": with("CN", "pump\u200b"), "backwards in CN": with("CN", "pump\u202e1"),
 		"NUL in CN": with("CN", "pump\x00.evil"), "line end in OU": with("OU", "a\nb"),
 		"long email": append([]string{"E", strings.Repeat("e", 256)}, good...),
 		"very long":  append([]string{"SERIALNUMBER", strings.Repeat("9", 250), "E", strings.Repeat("e", 250), "E", strings.Repeat("f", 250), "OU", strings.Repeat("界", 64)}, good...),

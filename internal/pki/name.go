@@ -124,8 +124,9 @@ func isCountry(s string) bool {
 	return len(s) == 2 && strings.Trim(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
+// isPlainText refuses controls, and what nobody sees: two names must not look alike.
 func isPlainText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
 }
 
 // der returns the name in DER: C as PrintableString, the rest as UTF8String.

@@ -127,6 +127,35 @@ func TestAnotherOneSupersedes(t *testing.T) {
 	})
 }
 
+// Firmware that renews without a request cannot learn another O after a
+// rollover; whoever makes a new request can.
+func TestRenewUnderAnotherOrganisation(t *testing.T) {
+	onEach(t, func(t *testing.T, f *fixture) {
+		old := f.issue(1, "pump-1")
+		if _, err := f.Create(context.Background(), pki.NewAuthority{Kind: pki.ECC, Subject: pki.Name{Organisation: "Else"}, By: by}); err != nil {
+			t.Fatal(err)
+		}
+		renewal := pki.Renewal{Org: org, Device: 1, Serial: old.Serial, By: by, CSR: request(t, ecKey(t), subject("pump-1"))}
+		_, err := f.Renew(context.Background(), renewal)
+		refused(t, "a request with the old O", err, pki.ErrSubject)
+		renewal.CSR = nil
+		renewed, err := f.Renew(context.Background(), renewal)
+		if err != nil || renewed.Authority == old.Authority || !bytes.Equal(renewed.Subject, old.Subject) || renewed.CN != "pump-1" {
+			t.Errorf("%+v, %v", renewed, err)
+		}
+	})
+}
+
+// What changes within the second of issue is no older than the certificate.
+func TestChangeTimes(t *testing.T) {
+	onEach(t, func(t *testing.T, f *fixture) {
+		f.clock.Set(start.Add(900 * time.Millisecond))
+		if c := f.revoke(f.issue(1, "pump-1").Serial, pki.Superseded); c.Updated != c.Created || c.Revoked != c.Created {
+			t.Errorf("made %s, revoked %s, updated %s", c.Created, c.Revoked, c.Updated)
+		}
+	})
+}
+
 func TestRenewRefusals(t *testing.T) {
 	onEach(t, func(t *testing.T, f *fixture) {
 		ctx := context.Background()

@@ -63,7 +63,7 @@ func (s *Service) RevokeAll(ctx context.Context, org registry.ID, serials []Seri
 }
 
 func (s *Service) change(ctx context.Context, c Change) ([]Changed, error) {
-	c.At = registry.At(s.now())
+	c.At = registry.At(s.Now())
 	changed, err := s.Store.SetRevoked(context.WithoutCancel(ctx), c)
 	s.wake()
 	for i := range changed {

@@ -279,3 +279,20 @@ func TestRefusalsAreRecorded(t *testing.T) {
 		}
 	}
 }
+
+// The lock does not tell which names are accounts'.
+func TestUnknownNamesAreLockedAlike(t *testing.T) {
+	f := newFixture(t)
+	f.create("li", account.Viewer)
+	for i := range 12 {
+		_, known := f.signIn("li", "not the password")
+		_, unknown := f.signIn("nobody", "not the password")
+		_, nameless := f.signIn(strings.Repeat("x", 100+i), "not the password")
+		for _, err := range []error{unknown, nameless} {
+			if errors.Is(known, account.ErrLocked) != errors.Is(err, account.ErrLocked) || errors.Is(known, account.ErrRefused) != errors.Is(err, account.ErrRefused) {
+				t.Errorf("attempt %d: %v and %v", i, known, err)
+			}
+		}
+		f.clock.Advance(8 * time.Second)
+	}
+}

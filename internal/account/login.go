@@ -90,10 +90,11 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string, from
 func (s *Service) judge(ctx context.Context, name, password string, from From) (Row, error) {
 	row, err := s.find(ctx, name)
 	exists := err == nil
-	if exists {
+	switch {
+	case exists:
 		err = s.attempt(ctx, row, from)
-	} else if errors.Is(err, registry.ErrNotFound) {
-		err = nil
+	case errors.Is(err, registry.ErrNotFound):
+		err = s.attemptUnknown(ctx, name, from)
 	}
 	if err != nil {
 		return Row{}, err
@@ -129,6 +130,18 @@ func (s *Service) attempt(ctx context.Context, row Row, from From) error {
 		return errors.Join(ErrLocked, s.note(ctx, row.Name, from, "locked"))
 	}
 	return err
+}
+
+// attemptUnknown is attempt for a name that is no account's.
+func (s *Service) attemptUnknown(ctx context.Context, name string, from From) error {
+	normalised, ok := normal(name)
+	if !ok {
+		normalised = "" // what can be no name is one and the same
+	}
+	if s.unknown.attempt(normalised, registry.At(s.Now())) {
+		return nil
+	}
+	return errors.Join(ErrLocked, s.note(ctx, "", from, "locked"))
 }
 
 // Lock-out: some attempts are free, then each failure doubles the wait.

@@ -69,3 +69,21 @@ func TestHashingIsBounded(t *testing.T) {
 		t.Errorf("%d are still counted", h.waiting.Load())
 	}
 }
+
+// Whatever is pasted for a certificate has a fingerprint or is refused.
+func FuzzCertificate(f *testing.F) {
+	for _, s := range []string{"", "30", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "zz"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fingerprint, err := fingerprintOf(text)
+		if err == nil {
+			_, err = parseFingerprint(fingerprint)
+		} else if !errors.Is(err, ErrNotCertificate) {
+			t.Error(err)
+		}
+		if err == nil && len(fingerprint) != 64 {
+			t.Errorf("%q", fingerprint)
+		}
+	})
+}

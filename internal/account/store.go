@@ -65,6 +65,7 @@ type Options struct {
 type Service struct {
 	Options
 	hasher   *hasher
+	unknown  unknownNames
 	knownKey [keyring.KeySize]byte // of marks of known browsers
 }
 

@@ -31,6 +31,8 @@ type ServeCmd struct {
 	StringlyJSON      bool           `help:"Answer the id2 door's JSON with every value as text, as the vendor's samples print it."`
 	FailureRate       float64        `default:"100" help:"Failed requests per second and address before it is slowed down; 0 for no bound."`
 	ClientRate        float64        `help:"Requests per second and API client; 0 for no bound."`
+	MaxConnections    int            `default:"10000" placeholder:"N" help:"Open connections in all, per listener."`
+	MaxPerAddress     int            `name:"max-connections-per-address" default:"1000" placeholder:"N" help:"Open connections of one address; trusted proxies may have more."`
 	TrustedProxy      []netip.Prefix `placeholder:"CIDR,…" help:"Networks of proxies whose X-Forwarded-For tells a caller's address, for limits and allowed networks."`
 	EnOSSkew          time.Duration  `name:"enos-skew" default:"10m" help:"How far the timestamp of a request to the EnOS door may be from the clock."`
 	EnOSRefuseSHA1    bool           `name:"enos-refuse-sha1" help:"Refuse SHA-1 signatures for the EnOS door's older calls (/enosapi), although most clients of those know no other."`
@@ -88,7 +90,7 @@ func (c *ServeCmd) config(env *Env, log *slog.Logger) server.Config {
 		DataDir: env.Data, Store: c.Store, RootKeyFile: c.RootKeyFile, ReadyFile: c.ReadyFile,
 		Listen: c.Listen, AdminListen: c.AdminListen, PprofListen: c.PprofListen, ITLSListen: c.ITLSListen,
 		PublicURL: c.PublicURL, CASubject: c.CASubject, TLSCert: c.TLSCert, TLSKey: c.TLSKey, InsecureHTTP: c.InsecureHTTP,
-		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, LoginOrg: c.LoginOrg, QRPrefix: c.QRPrefix, Log: log, Version: version,
+		ChallengeLifetime: c.ChallengeLifetime, CacheEntries: c.CacheEntries, AccessLog: c.AccessLog, Connections: c.MaxConnections, AddressConnections: c.MaxPerAddress, LoginOrg: c.LoginOrg, QRPrefix: c.QRPrefix, Log: log, Version: version,
 		ID2:  httpd.ID2Options{Skew: c.GatewaySkew, Stringly: c.StringlyJSON, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy},
 		EnOS: httpd.EnOSOptions{Skew: c.EnOSSkew, RefuseSHA1: c.EnOSRefuseSHA1, FailureRate: c.FailureRate, ClientRate: c.ClientRate, TrustedProxies: c.TrustedProxy}, EnOSSealed: c.EnOSSealedToken,
 	}

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -9,15 +10,17 @@ import (
 // address. It is safe for concurrent use.
 type Connections struct {
 	all, each int
+	shared    []netip.Prefix
 
 	mu        sync.Mutex
 	open      int
 	addresses map[netip.Addr]int
 }
 
-// NewConnections returns a bound of all connections in all, and each per address.
-func NewConnections(all, each int) *Connections {
-	return &Connections{all: all, each: each, addresses: make(map[netip.Addr]int)}
+// NewConnections returns a bound of all connections in all, and each per address
+// but for those of the shared networks, such as proxies', behind which are many.
+func NewConnections(all, each int, shared ...netip.Prefix) *Connections {
+	return &Connections{all: all, each: each, shared: shared, addresses: make(map[netip.Addr]int)}
 }
 
 // Open takes a place for a connection and reports whether there was one.
@@ -25,12 +28,16 @@ func (c *Connections) Open(addr netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := caller(addr)
-	if c.open >= c.all || c.addresses[key] >= c.each {
+	if c.open >= c.all || c.addresses[key] >= c.each && !c.isShared(addr) {
 		return false
 	}
 	c.open++
 	c.addresses[key]++
 	return true
+}
+
+func (c *Connections) isShared(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.shared, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
 }
 
 // Close gives back the place of a connection that had one.

@@ -121,3 +121,16 @@ func TestConnections(t *testing.T) {
 		t.Errorf("%d are open, %d addresses remembered", n, len(c.addresses))
 	}
 }
+
+func TestSharedAddresses(t *testing.T) {
+	c := NewConnections(4, 1, netip.MustParsePrefix("10.0.0.0/8"))
+	proxy, other := netip.MustParseAddr("::ffff:10.1.2.3"), netip.MustParseAddr("192.0.2.1")
+	for i, try := range []struct {
+		addr netip.Addr
+		want bool
+	}{{proxy, true}, {proxy, true}, {other, true}, {other, false}, {proxy, true}, {proxy, false}} {
+		if c.Open(try.addr) != try.want {
+			t.Errorf("step %d: opened %v", i, !try.want)
+		}
+	}
+}

@@ -56,6 +56,9 @@ type Config struct {
 	CacheEntries int
 	// JournalRecords bounds the live records of the replay journal.
 	JournalRecords int
+	// Connections bounds the open connections of each HTTP listener, and
+	// AddressConnections those of one address, trusted proxies excepted.
+	Connections, AddressConnections int
 	// AccessLog writes a line for every request.
 	AccessLog bool
 	ID2       httpd.ID2Options
@@ -86,6 +89,9 @@ const (
 	DefaultEnOSSkew          = 10 * time.Minute
 	DefaultTokenLifetime     = 2 * time.Hour
 	DefaultAnswerBytes       = 64 << 20
+
+	DefaultConnections        = 10_000
+	DefaultAddressConnections = 1000
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -96,6 +102,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Store, "sqlite:"+filepath.Join(c.DataDir, "hallmark.db"))
 	setDefault(&c.RootKeyFile, filepath.Join(c.DataDir, "root.key"))
 	setDefault(&c.ChallengeLifetime, DefaultChallengeLifetime)
+	setDefault(&c.Connections, DefaultConnections)
+	setDefault(&c.AddressConnections, DefaultAddressConnections)
 	setDefault(&c.ID2.Skew, DefaultSkew)
 	setDefault(&c.ID2.Nonces, DefaultNonces)
 	setDefault(&c.EnOS.Skew, DefaultEnOSSkew)
@@ -133,6 +141,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("on PostgreSQL the challenge lifetime must be at most %v", replay.MaxSharedLifetime)
 	case scanlogin.CheckPrefix(c.QRPrefix) != nil:
 		return fmt.Errorf("--qr-prefix: %w", scanlogin.CheckPrefix(c.QRPrefix))
+	case c.Connections < 0 || c.AddressConnections < 0:
+		return errors.New("a bound of connections is at least 1")
 	case c.PprofListen != "" && !httpd.IsLoopback(c.PprofListen):
 		return errors.New("profiles show memory: --pprof-listen takes a loopback address only")
 	}

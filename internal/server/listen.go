@@ -20,6 +20,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/durable"
 	"github.com/hallmark-id/hallmark/internal/httpd"
 	"github.com/hallmark-id/hallmark/internal/itlsd"
+	"github.com/hallmark-id/hallmark/internal/limit"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/relay"
@@ -67,7 +68,8 @@ func (s *Server) listen() error {
 	if c.AdminListen == "" {
 		o = admin
 	}
-	if _, err := s.serve(c.Listen, httpd.New(o)); err != nil {
+	connections := newConnectionMetrics(reg)
+	if _, err := s.serve("public", c.Listen, httpd.New(o), connections); err != nil {
 		return err
 	}
 	if s.node.ID, err = registry.NewID(rand.Reader); err != nil {
@@ -75,7 +77,7 @@ func (s *Server) listen() error {
 	}
 	s.node.URL, s.node.Version, s.node.Started = s.url, c.Version, registry.At(s.clock.Now())
 	if c.AdminListen != "" {
-		if _, err := s.serve(c.AdminListen, httpd.NewAdmin(admin)); err != nil {
+		if _, err := s.serve("admin", c.AdminListen, httpd.NewAdmin(admin), connections); err != nil {
 			return err
 		}
 	}
@@ -119,11 +121,13 @@ func (s *Server) serveITLS(reg prometheus.Registerer) error {
 	return nil
 }
 
-func (s *Server) serve(address string, h http.Handler) (*listener, error) {
-	tcp, err := net.Listen("tcp", address)
+func (s *Server) serve(name, address string, h http.Handler, m *connectionMetrics) (*listener, error) {
+	open, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	places := limit.NewConnections(s.maxConnections(), s.config.AddressConnections, s.config.ID2.TrustedProxies...)
+	tcp := httpd.LimitListener(open.(*net.TCPListener), places, m.watch(name, places))
 	l := &listener{Listener: tcp, server: httpd.NewServer(h, s.config.Log), url: "http://" + tcp.Addr().String()}
 	l.server.RegisterOnShutdown(s.scans.Close) // pages that wait would wait on
 	s.listeners = append(s.listeners, l)

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -280,6 +281,20 @@ func TestLicenceFailure(t *testing.T) {
 	f.do(call{action: "GetServerRandom", params: params("ApiVersion", apiVersion, "Id2", d.id)}).wantCode(t, "into the cache", 200)
 	f.must(f.store.Close())
 	f.do(call{action: "Verify", params: d.verifyParams(d.timeCode())}).wantCode(t, "first success", 700)
+}
+
+// A machine without randomness cannot encrypt for a device of an asymmetric key;
+// that is 14, and the code is not spent.
+func TestNoRandomness(t *testing.T) {
+	f := newFixture(t, nil)
+	d := f.device(f.product(f.org, id2.SM2, nil))
+	p := with(d.verifyParams(d.timeCode()), "Data", "x")
+	r := f.request(call{action: "VerifyAndEncrypt", params: p})
+	again := f.request(call{action: "VerifyAndEncrypt", params: p})
+	f.random.fail = errors.New("no randomness")
+	f.send(r).wantCode(t, "without randomness", 14)
+	f.random.fail = nil
+	f.send(again).wantCode(t, "with randomness again", 200)
 }
 
 // What an operator changes holds for the very next request.

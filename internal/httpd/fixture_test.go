@@ -54,8 +54,9 @@ func (l *lockedBuffer) String() string {
 // lockedRandom is reproducible randomness for keys and credentials, so that
 // requests signed in one process are good in another.
 type lockedRandom struct {
-	mu sync.Mutex
-	r  *rand.ChaCha8
+	mu   sync.Mutex
+	r    *rand.ChaCha8
+	fail error // of every Read from now on
 }
 
 func newRandom(seed byte) *lockedRandom { return &lockedRandom{r: rand.NewChaCha8([32]byte{seed})} }
@@ -63,6 +64,9 @@ func newRandom(seed byte) *lockedRandom { return &lockedRandom{r: rand.NewChaCha
 func (l *lockedRandom) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fail != nil {
+		return 0, l.fail
+	}
 	return l.r.Read(p)
 }
 

@@ -3,6 +3,7 @@ package httpd
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -131,10 +132,18 @@ func TestProvisioningEndToEnd(t *testing.T) {
 
 func TestOtpGetId2Refusals(t *testing.T) {
 	f := newFixture(t, nil)
-	p, token := f.otpProduct(id2.AES128, 0)
+	p, otpSecret, err := f.reg.CreateProduct(t.Context(), f.org, registry.ProductSpec{Name: "lamp", Algorithm: id2.AES128, OTP: true}, operatorActor)
+	f.must(err)
+	token, err := id2.ParseToken(otpSecret)
+	f.must(err)
+	key := []byte(otpSecret[3:19]) // the token's own
 	full := f.otpDevice(p, token, "uid").params()
 	code := full[1].Value
 	plain := f.product(f.org, id2.AES128, nil)
+	_, secret, err := f.reg.CreateProduct(t.Context(), f.org, registry.ProductSpec{Name: "no OTP", Algorithm: id2.AES128}, operatorActor)
+	f.must(err)
+	plainToken, err := id2.ParseToken(secret)
+	f.must(err)
 	for name, c := range map[string]struct {
 		params []openapi.Param
 		want   int
@@ -148,6 +157,9 @@ func TestOtpGetId2Refusals(t *testing.T) {
 		"no padding":        {with(full, "DeviceAuthCode", strings.TrimRight(code, "=")+"A"), 21},
 		"oversized":         {with(full, "DeviceAuthCode", strings.Repeat("A", 20_000)), 21},
 		"no product has it": {f.otpDevice(plain, id2.Token{KeyType: 1}, "uid").params(), 51},
+		"made without OTP":  {f.otpDevice(plain, plainToken, "uid").params(), 55},
+		"no fingerprint":    {with(full, "DeviceAuthCode", f.rawOTPCode(token, key, "")), 56},
+		"long fingerprint":  {with(full, "DeviceAuthCode", f.rawOTPCode(token, key, long(129))), 56},
 		"no quota":          {full, 16},
 	} {
 		f.do(call{action: "OtpGetId2", params: c.params}).wantCode(t, name, c.want)
@@ -155,6 +167,20 @@ func TestOtpGetId2Refusals(t *testing.T) {
 	limited := f.otherCredential(f.org, registry.ClientSpec{Door: registry.DoorID2, Name: "line", Scopes: []string{"OtpGetId2"}})
 	f.do(call{action: "OtpGetId2", params: full, credential: limited}).wantCode(t, "within its scope", 16)
 	f.do(call{action: "GetServerRandom", params: params("ApiVersion", apiVersion), credential: limited}).wantGateway(t, "outside its scope", openapi.ErrForbidden)
+}
+
+// rawOTPCode is a genuine code with a fingerprint that no device would send.
+func (f *fixture) rawOTPCode(token id2.Token, key []byte, fingerprint string) string {
+	f.t.Helper()
+	code, err := id2.OTPRequest{KeyType: id2.OTPAES128, Fingerprint: []byte("x")}.AuthCode(token)
+	f.must(err)
+	cipher, err := id2.NewSymmetricKey(id2.AES128, key)
+	f.must(err)
+	plain := append(append([]byte{byte(id2.OTPAES128)}, make([]byte, 16)...), fingerprint...)
+	sealed, err := cipher.Encrypt(nil, plain)
+	f.must(err)
+	sum := sha256.Sum256(plain)
+	return base64.StdEncoding.EncodeToString(append(append(code[:36:36], sum[:]...), sealed...))
 }
 
 // Fifty devices ask at once for twenty licences.

@@ -21,6 +21,7 @@ type DeviceCmd struct {
 	Discard          DeviceDiscardCmd          `cmd:"" help:"Refuse a device for good (废弃)."`
 	Rekey            DeviceRekeyCmd            `cmd:"" help:"Give a device another key."`
 	AllowReprovision DeviceAllowReprovisionCmd `cmd:"" help:"Let a device have a new key by one-time token, once."`
+	Explain          DeviceExplainCmd          `cmd:"" help:"Say step by step why an auth code would be accepted or refused."`
 	Delete           DeviceDeleteCmd           `cmd:"" help:"Remove a device; its licence is used up."`
 	Sim              DeviceSimCmd              `cmd:"" help:"Play a device: make auth codes, decrypt, check server codes."`
 }

@@ -54,6 +54,8 @@ type Options struct {
 // Guard makes each code count once. Its errors are those of package replay.
 type Guard interface {
 	Spend(ctx context.Context, c replay.Code) error
+	// Judge returns what Spend would, and spends nothing.
+	Judge(ctx context.Context, c replay.Code) error
 }
 
 // Epoch is a number that no other start of a store has used, and when it began.

@@ -75,11 +75,13 @@ type issued struct {
 	now           uint32    // the age of its epoch
 	at            time.Time // when it was issued
 	sealed        [aes.BlockSize]byte
+	state         string // what is known of it, for people
 }
 
 // open returns what a challenge says, and whether it was issued for this device
 // in an epoch that counts and has not outlived its lifetime.
 func (c *challenger) open(ctx context.Context, org registry.ID, id, text string) (ch issued, ok bool, err error) {
+	ch.state = "it is not one of this server's for this id: issued elsewhere, for another id, or long ago"
 	if !decodeHex(&ch.sealed, text) {
 		return ch, false, nil
 	}
@@ -89,15 +91,21 @@ func (c *challenger) open(ctx context.Context, org registry.ID, id, text string)
 	}
 	began, err := c.began(ctx, binary.BigEndian.Uint32(b[0:]))
 	if err != nil || began.IsZero() {
+		ch.state = "it was issued for this id before the server last started"
 		return ch, false, err
 	}
+	ch.state = "it was issued for this id"
 	ch.tick, ch.counter = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	ch.now = c.ticks(began)
 	ch.at = began.Add(time.Duration(ch.tick) * tick)
 	if ch.tick > ch.now { // the node that issued it reads the store's clock a little ahead of this one
 		return ch, ch.tick-ch.now <= Ticks(disagreement), nil
 	}
-	return ch, ch.now-ch.tick < Ticks(c.lifetime), nil
+	if ch.now-ch.tick >= Ticks(c.lifetime) {
+		ch.state = "it was issued for this id, and has expired since"
+		return ch, false, nil
+	}
+	return ch, true, nil
 }
 
 // began tells when an epoch began; the zero time says that it does not count.

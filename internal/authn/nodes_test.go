@@ -29,6 +29,15 @@ func (g *sharedGuard) Spend(_ context.Context, c replay.Code) error {
 	return nil
 }
 
+func (g *sharedGuard) Judge(_ context.Context, c replay.Code) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.spent[c.Key] {
+		return replay.ErrSpent
+	}
+	return nil
+}
+
 func newSharedGuard() *sharedGuard { return &sharedGuard{spent: make(map[replay.Key]bool)} }
 
 // node is a second server on the fixture's store, whose reading of the store's

@@ -149,6 +149,15 @@ func newDailyCounter() *dailyCounter {
 
 func nothing() {}
 
+// peek says whether take would refuse; what it counts it gives back at once.
+func (d *dailyCounter) peek(v *verification) error {
+	undo, err := d.take(v)
+	if err == nil {
+		undo()
+	}
+	return err
+}
+
 // take counts one success ahead of the spending, so that two requests at once
 // cannot both be the last; undo gives it back when the request fails after all.
 func (d *dailyCounter) take(v *verification) (undo func(), err error) {

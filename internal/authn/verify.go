@@ -77,19 +77,10 @@ func (s *Service) Verify(ctx context.Context, req *Request) (Result, error) {
 }
 
 func (s *Service) verify(ctx context.Context, v *verification, scr *scratch) (Result, error) {
-	if err := v.checkForm(); err != nil {
-		return Result{}, err
-	}
-	if err := s.find(ctx, v); err != nil {
-		return Result{}, err
-	}
-	if err := s.checkValue(ctx, v); err != nil {
-		return Result{}, err
-	}
-	scr.message = id2.AppendMessage(scr.message[:0], v.ID2, v.code.DeviceRandom, v.code.Value, []byte(v.Extra))
-	v.message = scr.message
-	if !v.device.Key.Verify(v.code.Hash, v.message, v.code.Signature) {
-		return Result{}, refuse(id2.CodeAuthCode, "the signature of the auth code does not match: wrong key, wrong extra or a changed code")
+	for st := stepForm; st <= stepSignature; st++ {
+		if err := s.check(ctx, v, scr, st); err != nil {
+			return Result{}, err
+		}
 	}
 	result, err := s.prepareAnswer(v)
 	if err != nil {
@@ -112,6 +103,46 @@ func (s *Service) verify(ctx context.Context, v *verification, scr *scratch) (Re
 	}
 	s.usage.add(v.device.Asset, v.at)
 	return result, nil
+}
+
+// step is one of the checks before a code is spent, in their order.
+type step uint8
+
+const (
+	stepForm      step = iota // of the code and the parameters
+	stepDevice                // it exists
+	stepStanding              // its state
+	stepProduct               // it is the device's
+	stepHash                  // algorithm and digest are the product's
+	stepValue                 // the time, or the challenge
+	stepSignature             // it is the device's
+)
+
+// check makes one check. Those before it must have been made; scr is for the
+// signature alone.
+func (s *Service) check(ctx context.Context, v *verification, scr *scratch, st step) (err error) {
+	switch st {
+	case stepForm:
+		return v.checkForm()
+	case stepDevice:
+		v.device, err = s.device(ctx, v.Org, v.ID2)
+		return err
+	case stepStanding:
+		return checkStanding(&v.device, v.at)
+	case stepProduct:
+		v.product, err = s.product(ctx, v)
+		return err
+	case stepHash:
+		return v.checkHash()
+	case stepValue:
+		return s.checkValue(ctx, v)
+	}
+	scr.message = id2.AppendMessage(scr.message[:0], v.ID2, v.code.DeviceRandom, v.code.Value, []byte(v.Extra))
+	v.message = scr.message
+	if !v.device.Key.Verify(v.code.Hash, v.message, v.code.Signature) {
+		return refuse(id2.CodeAuthCode, "the signature of the auth code does not match: wrong key, wrong extra or a changed code")
+	}
+	return nil
 }
 
 // checkForm refuses what is wrong whatever the server holds.
@@ -138,16 +169,17 @@ func (v *verification) checkForm() (err error) {
 }
 
 // find looks up the device and its product and refuses what their state forbids.
-func (s *Service) find(ctx context.Context, v *verification) (err error) {
-	if v.device, err = s.device(ctx, v.Org, v.ID2); err != nil {
-		return err
+func (s *Service) find(ctx context.Context, v *verification) error {
+	for st := stepDevice; st <= stepHash; st++ {
+		if err := s.check(ctx, v, nil, st); err != nil {
+			return err
+		}
 	}
-	if err := checkStanding(&v.device, v.at); err != nil {
-		return err
-	}
-	if v.product, err = s.product(ctx, v); err != nil {
-		return err
-	}
+	return nil
+}
+
+// checkHash refuses a code whose device or digest is not of the product's kind.
+func (v *verification) checkHash() error {
 	if v.product.Algorithm != v.device.Key.Algorithm() {
 		return refuse(id2.CodeNotSupported, "the device's key is not of the product's algorithm")
 	}

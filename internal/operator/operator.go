@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/audit"
+	"github.com/hallmark-id/hallmark/internal/authn"
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/relay"
@@ -33,6 +34,7 @@ type Options struct {
 	PKI      *pki.Service
 	Accounts *account.Service
 	Relay    *relay.Service
+	Authn    *authn.Service
 	// TokenHash is the SHA-256 of the operator token, which itself is not kept.
 	TokenHash [sha256.Size]byte
 	Log       *slog.Logger
@@ -82,6 +84,7 @@ var routes = []route{
 
 	{"GET", "/devices", http.StatusOK, []string{"org", "product", "state", "prefix", "after", "limit"}, listDevices},
 	{"GET", "/devices:export", 0, []string{"org", "product", "state", "prefix", "format"}, exportDevices},
+	{"POST", "/devices:explain", http.StatusOK, orgOnly, explainCode},
 	{"GET", "/devices/{device}", http.StatusOK, orgOnly, getDevice},
 	{"DELETE", "/devices/{device}", http.StatusOK, orgOnly, deleteDevice},
 	{"POST", "/devices/{device}/suspend", http.StatusOK, orgOnly, suspendDevice},

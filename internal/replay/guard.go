@@ -45,3 +45,12 @@ func (l *Local) Spend(ctx context.Context, c Code) error {
 	}
 	return l.window.Spend(c.Counter, c.Tick, c.Now)
 }
+
+// Judge returns what Spend would, of what the code itself decides, and spends
+// nothing.
+func (l *Local) Judge(_ context.Context, c Code) error {
+	if c.Timestamp {
+		return l.journal.Judge(c.Key, c.At)
+	}
+	return l.window.Judge(c.Counter, c.Tick, c.Now)
+}

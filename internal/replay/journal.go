@@ -181,6 +181,24 @@ func (j *Journal) Spend(ctx context.Context, k Key, at time.Time) error {
 	}
 }
 
+// Judge returns [ErrSpent] or [ErrStale] where Spend would, and accepts nothing.
+func (j *Journal) Judge(k Key, at time.Time) error {
+	e, now := at.UnixMilli(), j.now().UnixMilli()
+	if e <= now-j.skew || e >= now+j.skew {
+		return ErrStale
+	}
+	sh := j.set.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if _, spent := sh.keys[k]; spent {
+		return ErrSpent
+	}
+	if e <= j.floor.Load() {
+		return ErrStale
+	}
+	return nil
+}
+
 // admit puts a new entry in the set and in the batch it returns.
 func (j *Journal) admit(e entry, now int64) (*batch, error) {
 	sh := j.set.shard(e.key)

@@ -158,6 +158,19 @@ func (s *Shared) Spend(ctx context.Context, c Code) error {
 	return ErrUnresolved
 }
 
+// Judge returns what Spend would at this moment, and records nothing.
+func (s *Shared) Judge(ctx context.Context, c Code) error {
+	a, err := s.attempt(c)
+	if err != nil {
+		return err
+	}
+	v, err := s.judge.Do(ctx, a)
+	if err != nil || v == VerdictOpen {
+		return err
+	}
+	return v.asError(false)
+}
+
 // attempt is a new attempt at a code.
 func (s *Shared) attempt(c Code) (Attempt, error) {
 	window := SharedSkew

@@ -64,6 +64,20 @@ func (w *Window) Spend(counter, issuedTick, nowTick uint32) error {
 	return w.spendNewPage(counter, issuedTick, nowTick)
 }
 
+// Judge returns what Spend would, and marks nothing.
+func (w *Window) Judge(counter, issuedTick, nowTick uint32) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if uint64(issuedTick)+w.lifetime < uint64(nowTick) || uint64(issuedTick) < w.dropped {
+		return ErrSpent
+	}
+	p := w.pages[counter>>pageBits]
+	if p != nil && p.spent[(counter>>6)&(1<<(pageBits-6)-1)].Load()&(uint64(1)<<(counter&63)) != 0 {
+		return ErrSpent
+	}
+	return nil
+}
+
 // spendNewPage is Spend for a counter whose page was not there a moment ago.
 func (w *Window) spendNewPage(counter, issuedTick, nowTick uint32) error {
 	w.mu.Lock()

@@ -58,7 +58,7 @@ func (s *Server) listen() error {
 	o := httpd.Options{Registry: s.registry, Authn: s.authn, Provision: s.provision, Relay: s.relay, Scans: s.scans, PKI: s.pki, Metrics: metrics, Log: c.Log, Now: s.clock.Now, Ready: s.ready,
 		AccessLog: c.AccessLog, ID2: c.ID2, EnOS: c.EnOS}
 	admin := o
-	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, Accounts: s.accounts, Relay: s.relay, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
+	admin.Operator = operator.New(operator.Options{Registry: s.registry, PKI: s.pki, Accounts: s.accounts, Relay: s.relay, Authn: s.authn, TokenHash: s.token, Log: c.Log, RequestID: httpd.RequestID})
 	pages, err := s.newConsole(reg)
 	if err != nil {
 		return err

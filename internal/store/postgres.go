@@ -135,7 +135,7 @@ func (t *transactions) once(ctx context.Context, f func(txn) error) error {
 	if err != nil {
 		return err
 	}
-	if err := f(txn{ctx, begun}); err != nil {
+	if err := f(txn{ctx, begun, nil}); err != nil {
 		_ = begun.Rollback() // a connection that cannot roll back is dropped, which rolls back
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 // savepoint of its own, so that one failing part does not touch the others.
 type groupWriter struct {
 	conn     *sql.Conn
+	kept     *kept // of conn
 	requests chan *writeRequest
 	closing  chan struct{} // closed by close: nobody may ask any more
 	stopped  chan struct{} // closed by loop when it is done
@@ -30,7 +31,7 @@ const maxGroup = 256
 var errClosed = errors.New("the store is closed")
 
 func newGroupWriter(conn *sql.Conn) *groupWriter {
-	w := &groupWriter{conn: conn, requests: make(chan *writeRequest),
+	w := &groupWriter{conn: conn, kept: newKept(conn), requests: make(chan *writeRequest),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	go w.loop()
 	return w
@@ -62,6 +63,7 @@ func (w *groupWriter) close() {
 
 func (w *groupWriter) loop() {
 	defer close(w.stopped)
+	defer w.kept.close()
 	group := make([]*writeRequest, 0, maxGroup)
 	for {
 		select {
@@ -97,7 +99,7 @@ func (w *groupWriter) commit(group []*writeRequest) {
 		w.abandon(group, fmt.Errorf("begin: %w", err))
 		return
 	}
-	tx := txn{context.Background(), begun}
+	tx := txn{context.Background(), begun, w.kept}
 	for _, req := range group {
 		if req.err = req.ctx.Err(); req.err != nil {
 			continue

@@ -100,7 +100,7 @@ func fill(t *testing.T, s *Store) {
 		s.AddRoot(ctx, testRoot("A"), event),
 		s.CreateOrg(ctx, registry.Org{ID: 3, Name: "three", Created: testTime}, event), s.CreateProduct(ctx, managedProduct("M1"), event), s.CreateProduct(ctx, managedProduct("M2"), event),
 		s.InsertManagedDevice(ctx, managedDevice(2000), testManagedRow, event))
-	err = errors.Join(err, fillAccounts(ctx, s))
+	err = errors.Join(err, fillAccounts(ctx, s), s.SetUpstream(ctx, testUpstream(3), event), s.AddRelayed(ctx, []registry.Relayed{relayed(3, 1, testTime, "", 0)}))
 	_, beat := s.Beat(ctx, registry.Node{ID: 7, URL: "http://127.0.0.1:1", Version: "1", Started: 1, Seen: 1})
 	err = errors.Join(err, beat, s.AddChallengeKey(ctx, ChallengeKey{ID: 4, Secret: []byte("old"), Published: 1}, 0, 0))
 	if err == nil {
@@ -279,7 +279,7 @@ func dump(t *testing.T, s *Store) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
 	for _, table := range []string{"meta", "epochs", "orgs", "products", "devices", "licences", "clients", "audit", "challenge_keys", "nodes", "fingerprints", "otp_codes", "enos_products", "enos_devices",
-		"authorities", "certificates", "crls", "crl_marks", "accounts", "bindings", "logins", "scans"} {
+		"authorities", "certificates", "crls", "crl_marks", "accounts", "bindings", "logins", "scans", "relay_upstreams", "relayed_devices"} {
 		rows, err := s.read.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
@@ -391,6 +391,11 @@ var writes = map[string]func(context.Context, *Store) error{
 	"SetClientSettings": func(ctx context.Context, s *Store) error {
 		return s.SetClientSettings(ctx, 1, "AK1", "", `{"iv":"key"}`, event)
 	},
+	"SetUpstream":    func(ctx context.Context, s *Store) error { return s.SetUpstream(ctx, testUpstream(1), event) },
+	"RemoveUpstream": func(ctx context.Context, s *Store) error { return s.RemoveUpstream(ctx, 3, event) },
+	"AddRelayed": func(ctx context.Context, s *Store) error {
+		return s.AddRelayed(ctx, []registry.Relayed{relayed(3, 1, testTime+5, "P1", 2), relayed(3, 2, testTime+5, "", 0)})
+	},
 	"AddRoot":    func(ctx context.Context, s *Store) error { return s.AddRoot(ctx, testRoot("B"), event) },
 	"SetRootCRL": func(ctx context.Context, s *Store) error { return s.SetRootCRL(ctx, 1, "A", nil, []byte("crl"), event) },
 	"RemoveRoot": func(ctx context.Context, s *Store) error {
@@ -404,7 +409,8 @@ var writes = map[string]func(context.Context, *Store) error{
 
 func TestWritesCoverTheStoreInterface(t *testing.T) {
 	readers := map[string]bool{"Orgs": true, "Product": true, "Products": true, "DeviceByID2": true, "DeviceByAsset": true, "Devices": true,
-		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "DeviceByKey": true, "ManagedRow": true, "CountDevices": true, "Clients": true, "AuditEvents": true, "Nodes": true, "Roots": true}
+		"DevicesByID2": true, "Licences": true, "ProductByToken": true, "Fingerprint": true, "Client": true, "DeviceByKey": true, "ManagedRow": true, "CountDevices": true, "Clients": true, "AuditEvents": true, "Nodes": true, "Roots": true,
+		"Upstream": true, "RelayedDevices": true, "CountRelayed": true}
 	iface := reflect.TypeFor[registry.Store]()
 	for i := range iface.NumMethod() {
 		if name := iface.Method(i).Name; writes[name] == nil && !readers[name] {

@@ -44,7 +44,8 @@ func start(t *testing.T) (p *process.Process, token string) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	p, err := process.Start(t.Context(), binary, filepath.Join(dir, "ready"), "serve", "--data", filepath.Join(dir, "data"),
-		"--listen", "127.0.0.1:0", "--log-level", "warn", "--trusted-proxy", "127.0.0.0/8")
+		"--listen", "127.0.0.1:0", "--log-level", "warn", "--trusted-proxy", "127.0.0.0/8",
+		"--max-connections", strconv.Itoa(openPages+1000))
 	if err != nil {
 		t.Fatal(err)
 	}

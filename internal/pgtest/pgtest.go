@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
+	"path"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -55,11 +57,28 @@ func Database(tb testing.TB) string {
 	if the.err != nil {
 		tb.Fatalf("PostgreSQL for the tests: %v\n%s", the.err, the.output.String())
 	}
-	name := fmt.Sprintf("test_%d", made.Add(1))
-	if err := the.exec(tb.Context(), "CREATE DATABASE "+name); err != nil {
+	return the.create(tb, "template0")
+}
+
+// Copy returns the address of a new database that is a copy of another that
+// Database returned, to which nobody may be connected.
+func Copy(tb testing.TB, dsn string) string {
+	tb.Helper()
+	address, err := url.Parse(dsn)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	return the.dsn(name)
+	return the.create(tb, path.Base(address.Path))
+}
+
+// create makes a database from a template.
+func (s *server) create(tb testing.TB, template string) (dsn string) {
+	tb.Helper()
+	name := fmt.Sprintf("test_%d", made.Add(1))
+	if err := s.exec(tb.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+		tb.Fatal(err)
+	}
+	return s.dsn(name)
 }
 
 // Exec runs a statement as the server's owner, outside any test database.

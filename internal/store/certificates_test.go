@@ -109,9 +109,7 @@ func TestWritesCoverThePKI(t *testing.T) {
 }
 
 func TestFindCertificates(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		expired := testIssuance("99", 2)
 		expired.CN, expired.SubjectText, expired.NotAfter = "Valve", "CN=Valve,OU=Ponds", testTime-1
 		expired.KeyHash = []byte("other")
@@ -204,9 +202,7 @@ func TestPlansOfCertificates(t *testing.T) {
 
 // A device that is deleted leaves no certificate behind that counts.
 func TestDeletedDevicesCertificates(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		for n, want := range map[int]pki.Serial{1: "100", 2: "101"} {
 			if err := s.DeleteDevice(t.Context(), 1, testDevice(n).Asset, event); err != nil {
 				t.Fatal(err)
@@ -225,9 +221,7 @@ func TestDeletedDevicesCertificates(t *testing.T) {
 
 // Of two nodes that made a list at once one is too late.
 func TestSaveListIsACompareAndSet(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		list := pki.List{Authority: authorityID, Number: 7, DER: []byte("a")}
 		for _, c := range []struct {
 			replaces int64

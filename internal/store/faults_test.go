@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallmark-id/hallmark/internal/faultproxy"
-	"github.com/hallmark-id/hallmark/internal/pgtest"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
@@ -27,9 +26,13 @@ type proxied struct {
 
 func newProxied(t *testing.T) *proxied {
 	t.Helper()
-	dsn := pgtest.Database(t)
+	dsn, again := used(t)
 	p := &proxied{T: t, proxy: faultproxy.Start(t, dsn), direct: open(t, dsn)}
-	fill(t, p.direct)
+	if again {
+		p.reset()
+	} else {
+		p.keep()
+	}
 	o := options(p.proxy.DSN(dsn))
 	o.Random = rand.Reader // not what the other store draws
 	s, err := Open(t.Context(), o)
@@ -42,16 +45,68 @@ func newProxied(t *testing.T) *proxied {
 	return p
 }
 
-// drawn are the values that each run of a transaction draws anew.
-var drawn = regexp.MustCompile(`\b(id|epoch|began|mac)=\S+ `)
+// free are the databases that no test uses now, "" for one that is not made
+// yet. To make one takes ten times as long as to put it back as fill left it.
+var free = make(chan string, 4)
+
+func init() {
+	for range cap(free) {
+		free <- ""
+	}
+}
+
+// used returns the address of a database that others used before, or of a new
+// one, filled.
+func used(t *testing.T) (dsn string, again bool) {
+	t.Helper()
+	dsn = <-free
+	t.Cleanup(func() { free <- dsn })
+	if again = dsn != ""; !again {
+		dsn = filled["postgres"](t)
+	}
+	return dsn, again
+}
+
+// keep puts a copy of each table aside.
+func (p *proxied) keep() {
+	p.Helper()
+	p.run("CREATE SCHEMA kept")
+	for _, table := range tables(p.T) {
+		p.run("CREATE TABLE kept." + table + " AS TABLE " + table)
+	}
+}
+
+// reset fills each table from its copy.
+func (p *proxied) reset() {
+	p.Helper()
+	all := tables(p.T)
+	for _, table := range slices.Backward(all) { // first what refers to others
+		p.run("DELETE FROM " + table)
+	}
+	for _, table := range all {
+		p.run("INSERT INTO " + table + " SELECT * FROM kept." + table)
+	}
+}
+
+// run runs a statement past the proxy.
+func (p *proxied) run(statement string) {
+	p.Helper()
+	if _, err := p.direct.read.ExecContext(p.Context(), statement); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// drawn are the values that each run of a transaction draws anew, or reads from
+// the engine's clock.
+var drawn = regexp.MustCompile(`\b(id|epoch|began|mac)=\S+ |\bat=\S+ (kind=)`)
 
 // rows is the whole store without what is drawn.
-func (p *proxied) rows() map[string][]string {
+func (p *proxied) rows() contents {
 	p.Helper()
 	all := dump(p.T, p.direct)
 	for _, rows := range all {
 		for i := range rows {
-			rows[i] = drawn.ReplaceAllString(rows[i], "")
+			rows[i] = drawn.ReplaceAllString(rows[i], "$2")
 		}
 		slices.Sort(rows)
 	}
@@ -65,28 +120,24 @@ func statement(r faultproxy.Request) bool {
 		strings.HasPrefix(text, "delete") || strings.HasPrefix(text, "select id, at, org"))
 }
 
-// outcome is the store after a write that nothing disturbed.
-func outcome(t *testing.T, name string) map[string][]string {
-	t.Helper()
-	if rows, ok := undisturbed[name]; ok {
-		return rows
+// outcome returns the store after a write that nothing disturbs, and undoes it.
+func (p *proxied) outcome(write func(context.Context, *Store) error) contents {
+	p.Helper()
+	defer p.reset()
+	if err := write(p.Context(), p.direct); err != nil {
+		p.Fatal(err)
 	}
-	p := newProxied(t)
-	if err := writes[name](t.Context(), p.store); err != nil {
-		t.Fatal(err)
-	}
-	undisturbed[name] = p.rows()
-	return undisturbed[name]
+	return p.rows()
 }
-
-var undisturbed = make(map[string]map[string][]string)
 
 // Every write is made again when its transaction lost against another, or its
 // connection before the commit; and it is made once.
 func TestEveryWriteIsRetried(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newProxied(t)
+			want := p.outcome(write)
 			faults := []*faultproxy.Fault{
 				p.proxy.On(statement, faultproxy.Fail("40P01")),
 				p.proxy.On(statement, faultproxy.CutAfter()),
@@ -100,7 +151,7 @@ func TestEveryWriteIsRetried(t *testing.T) {
 					t.Errorf("fault %d did not strike", i)
 				}
 			}
-			if diff := cmp.Diff(outcome(t, name), p.rows()); diff != "" {
+			if diff := cmp.Diff(want, p.rows()); diff != "" {
 				t.Errorf("made again, it left something else:\n%s", diff)
 			}
 		})
@@ -111,8 +162,9 @@ func TestEveryWriteIsRetried(t *testing.T) {
 func TestEveryCommitMayBeLost(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newProxied(t)
-			before := p.rows()
+			want, before := p.outcome(write), p.rows()
 			f := p.proxy.On(faultproxy.Running("commit"), faultproxy.CutBefore())
 			if err := write(t.Context(), p.store); !errors.Is(err, ErrUnknown) || !f.Hit() {
 				t.Errorf("lost on its way: %v", err)
@@ -125,7 +177,7 @@ func TestEveryCommitMayBeLost(t *testing.T) {
 				t.Fatalf("answer lost: %v", err)
 			}
 			<-f.Done()
-			if diff := cmp.Diff(outcome(t, name), p.rows()); diff != "" {
+			if diff := cmp.Diff(want, p.rows()); diff != "" {
 				t.Errorf("answer lost, and not what the write does:\n%s", diff)
 			}
 		})

@@ -13,8 +13,7 @@ import (
 // A store without room refuses with a word that helps, changes nothing, goes on
 // reading, and takes writes again once there is room.
 func TestDiskFull(t *testing.T) {
-	s := open(t, engines["sqlite"](t))
-	fill(t, s)
+	s := open(t, filled["sqlite"](t))
 	limit := func(pages int) {
 		t.Helper()
 		var now int
@@ -42,9 +41,7 @@ func TestDiskFull(t *testing.T) {
 
 // A database that turns read-only under a server says so.
 func TestReadOnly(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		makeReadOnly(t, s)
 		before := dump(t, s)
 		if err := s.CreateClient(t.Context(), testClient("NEW"), event); !errors.Is(err, registry.ErrReadOnly) {

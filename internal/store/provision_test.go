@@ -13,9 +13,7 @@ import (
 )
 
 func TestProvision(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		p := testProvisioning(5)
 		known, err := s.Fingerprint(ctx, 1, p.Fingerprint, p.Code)
@@ -63,9 +61,7 @@ func TestProvision(t *testing.T) {
 }
 
 func TestRefusedProvisioningsChangeNothing(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		for n := 5; n <= 6; n++ { // the whole quota
 			if _, err := s.Provision(ctx, testProvisioning(n), event); err != nil {
@@ -113,9 +109,7 @@ func TestRefusedProvisioningsChangeNothing(t *testing.T) {
 // and each is told another number of licences left.
 func TestConcurrentProvisioning(t *testing.T) {
 	const quota, askers = 20, 50
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		product := testProduct("P2")
 		product.Quota = quota
 		if err := s.CreateProduct(t.Context(), product, event); err != nil {
@@ -158,9 +152,7 @@ func TestConcurrentProvisioning(t *testing.T) {
 
 // Of many who give one known device a key, or ask for one fingerprint, one wins.
 func TestOneProvisioningWins(t *testing.T) {
-	onEach(t, func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		fill(t, s)
+	onEachFilled(t, func(t *testing.T, s *Store) {
 		for name, make := range map[string]func(i int) registry.Provisioning{
 			"known": func(int) registry.Provisioning { return testReprovisioning() },
 			"new": func(i int) registry.Provisioning {

@@ -8,16 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hallmark-id/hallmark/internal/pgtest"
 	"github.com/hallmark-id/hallmark/internal/registry"
 )
 
 // However many devices wait for one product's licences, the store can be read;
 // and none of them is forgotten.
 func TestWritersLeaveConnectionsForReads(t *testing.T) {
-	dsn := pgtest.Database(t)
+	dsn := filled["postgres"](t)
 	s := open(t, dsn)
-	fill(t, s)
 	product := testProduct("P2")
 	product.Quota = 100
 	if err := s.CreateProduct(t.Context(), product, event); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"net/url"
 	"sync"
 )
 
@@ -13,7 +14,8 @@ import (
 
 var errSabotage = errors.New("sabotage")
 
-// saboteur chooses the write that fails. It is shared by all connections.
+// saboteur chooses the write that fails. It is shared by all connections to a
+// database.
 type saboteur struct {
 	mu      sync.Mutex
 	failAt  int  // counts down; 0 is off
@@ -22,7 +24,15 @@ type saboteur struct {
 	onWrite bool // armed: only then are writes counted
 }
 
-var theSaboteur saboteur
+// saboteurs are those of all databases, by file.
+var saboteurs sync.Map
+
+// saboteurOf returns that of a database by its DSN.
+func saboteurOf(dsn string) *saboteur {
+	file, _ := Embedded(dsn)
+	s, _ := saboteurs.LoadOrStore(file, new(saboteur))
+	return s.(*saboteur)
+}
 
 func (s *saboteur) arm(failAt int, after bool) {
 	s.mu.Lock()
@@ -70,25 +80,32 @@ type faultyDriver struct{ driver.Driver }
 
 func (d faultyDriver) Open(name string) (driver.Conn, error) {
 	c, err := d.Driver.Open(name)
-	return faultyConn{c}, err
+	address, err2 := url.Parse(name)
+	if err = errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	return faultyConn{c, saboteurOf("sqlite:" + address.Path)}, nil
 }
 
-type faultyConn struct{ driver.Conn }
+type faultyConn struct {
+	driver.Conn
+	saboteur *saboteur
+}
 
 func (c faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	var tx driver.Tx
-	err := theSaboteur.do(func() (err error) {
+	err := c.saboteur.do(func() (err error) {
 		tx, err = c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 		return err
 	})
-	return faultyTx{tx}, err
+	return faultyTx{tx, c.saboteur}, err
 }
 
 func (c faultyConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (res driver.Result, err error) {
 	if q == "ROLLBACK" { // the remedy itself is not sabotaged
 		return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
 	}
-	err = theSaboteur.do(func() (err error) {
+	err = c.saboteur.do(func() (err error) {
 		res, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, q, args)
 		return err
 	})
@@ -101,13 +118,16 @@ func (c faultyConn) QueryContext(ctx context.Context, q string, args []driver.Na
 
 func (c faultyConn) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
 	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, q)
-	return faultyStmt{s}, err
+	return faultyStmt{s, c.saboteur}, err
 }
 
-type faultyStmt struct{ driver.Stmt }
+type faultyStmt struct {
+	driver.Stmt
+	saboteur *saboteur
+}
 
 func (s faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
-	err = theSaboteur.do(func() (err error) {
+	err = s.saboteur.do(func() (err error) {
 		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 		return err
 	})
@@ -118,6 +138,9 @@ func (s faultyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) 
 	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 }
 
-type faultyTx struct{ driver.Tx }
+type faultyTx struct {
+	driver.Tx
+	saboteur *saboteur
+}
 
-func (t faultyTx) Commit() error { return theSaboteur.do(t.Tx.Commit) }
+func (t faultyTx) Commit() error { return t.saboteur.do(t.Tx.Commit) }

@@ -22,6 +22,7 @@ type Store struct {
 	engine engine
 	now    func() time.Time
 	random io.Reader
+	events eventIDs
 	close  func() error // made to run once
 
 	deviceByID2 *sql.Stmt // of an embedded store
@@ -74,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := errors.Join(s.events.start(o.Random), s.migrate(ctx)); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if s.Shared() {

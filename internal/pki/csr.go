@@ -34,7 +34,8 @@ type csr struct {
 	spki    []byte // DER, as it came
 	key     any    // *rsa.PublicKey or *ecdsa.PublicKey
 	cn      string
-	old     bool // it is a certificate's, which an authority has looked at
+	text    string // the subject as people read it
+	old     bool   // it is a certificate's, which an authority has looked at
 }
 
 func badCSR(format string, args ...any) error {
@@ -184,7 +185,7 @@ func (c *csr) fits(a *authority) error {
 	if err := checkAttributes(rdns); err != nil {
 		return err
 	}
-	c.cn = valuesOf(rdns, oidCommonName)[0]
+	c.cn, c.text = valuesOf(rdns, oidCommonName)[0], rdns.String()
 	if c.old {
 		return nil // firmware that renews without a request can change nothing after a rollover
 	}

@@ -214,7 +214,7 @@ func (s *Service) fill(to *Issuance, a *authority, t *template, i *issuing) {
 	c.NotBefore, c.NotAfter = registry.At(t.notBefore), registry.At(t.notAfter)
 	c.Created, c.CreatedBy = registry.At(s.Now()), to.By.Name
 	c.Updated, c.UpdatedBy = c.Created, c.CreatedBy
-	to.SubjectText, to.KeyHash = DNText(t.subject), keyHash(t.spki)
+	to.SubjectText, to.KeyHash = i.csr.text, keyHash(t.spki)
 	detail := map[string]any{"device": c.Device.String(), "authority": a.row.ID.String(), "subject": to.SubjectText, "expires": c.NotAfter.String()}
 	if to.Renews != "" {
 		detail["renews"] = string(to.Renews)

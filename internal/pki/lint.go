@@ -71,14 +71,8 @@ func lintExtensions(c *smx509.Certificate, t *template, a *authority) error {
 		must(bytes.Equal(c.SubjectKeyId, ownID) && bytes.Equal(c.AuthorityKeyId, a.cert.SubjectKeyId), "key identifiers"),
 		must(len(c.Extensions) == len(deviceExtensions), "number of extensions"),
 	}
-	texts := map[string]string{oidNetscapeComment.String(): netscapeComment, oidNetscapeCARevoke.String(): t.netscapeURL}
-	for i, e := range c.Extensions {
-		if i < len(deviceExtensions) {
-			errs = append(errs, lintExtension(e, deviceExtensions[i]))
-		}
-		if text, ok := texts[e.Id.String()]; ok {
-			errs = append(errs, must(bytes.Equal(e.Value, ia5(text)), "text of extension "+e.Id.String()))
-		}
+	for i, e := range c.Extensions[:min(len(c.Extensions), len(deviceExtensions))] {
+		errs = append(errs, lintExtension(e, deviceExtensions[i], t))
 	}
 	return errors.Join(errs...)
 }
@@ -95,6 +89,16 @@ var deviceExtensions = []asn1.ObjectIdentifier{oidBasicConstraints, oidNetscapeC
 	oidNetscapeCARevoke, oidKeyUsage, oidExtKeyUsage, oidCRLDistribution, oidAuthorityInfo}
 
 // lintExtension wants an extension at its place; only the key usage is critical.
-func lintExtension(e pkix.Extension, oid asn1.ObjectIdentifier) error {
-	return must(e.Id.Equal(oid) && e.Critical == oid.Equal(oidKeyUsage), "extension "+oid.String())
+func lintExtension(e pkix.Extension, oid asn1.ObjectIdentifier, t *template) error {
+	holds := e.Id.Equal(oid) && e.Critical == oid.Equal(oidKeyUsage)
+	switch {
+	case oid.Equal(oidNetscapeComment):
+		holds = holds && bytes.Equal(e.Value, ia5(netscapeComment))
+	case oid.Equal(oidNetscapeCARevoke):
+		holds = holds && bytes.Equal(e.Value, ia5(t.netscapeURL))
+	}
+	if holds {
+		return nil
+	}
+	return fmt.Errorf("extension %s", oid)
 }

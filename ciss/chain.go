@@ -1,7 +1,7 @@
 package ciss
 
 import (
-	"crypto/sha256"
+	"crypto/ecdsa"
 	"sync"
 	"time"
 
@@ -11,12 +11,14 @@ import (
 // chain is a verified chain, from the signer's certificate to a root.
 type chain struct {
 	certs       []*smx509.Certificate
+	key         *signerKey
 	issuers     []string // names of the authorities above each but the last
 	from, until time.Time
 }
 
+// newChain is for certificates that begin with one of an SM2 key.
 func newChain(certs []*smx509.Certificate) *chain {
-	c := &chain{certs: certs, from: certs[0].NotBefore, until: certs[0].NotAfter}
+	c := &chain{certs: certs, key: &signerKey{PublicKey: certs[0].PublicKey.(*ecdsa.PublicKey)}, from: certs[0].NotBefore, until: certs[0].NotAfter}
 	for _, above := range certs[1:] {
 		c.issuers = append(c.issuers, authority(above))
 		if above.NotBefore.After(c.from) {
@@ -32,44 +34,44 @@ func newChain(certs []*smx509.Certificate) *chain {
 // validAt reports whether all certificates are valid at a time.
 func (c *chain) validAt(now time.Time) bool { return !now.Before(c.from) && !now.After(c.until) }
 
-// chainCache remembers verified chains by the digest of the certificate. It
-// holds two generations of half its bound each: a full one replaces the other.
+// chainCache remembers verified chains by the certificate in DER. It holds two
+// generations of half its bound each: a full one replaces the other.
 type chainCache struct {
 	half       int
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]*chain
+	young, old map[string]*chain
 }
 
 func newChainCache(bound int) *chainCache {
-	return &chainCache{half: bound / 2, young: make(map[[sha256.Size]byte]*chain)}
+	return &chainCache{half: bound / 2, young: make(map[string]*chain)}
 }
 
-func (c *chainCache) get(name [sha256.Size]byte) *chain {
+func (c *chainCache) get(der []byte) *chain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if found := c.young[name]; found != nil {
+	if found := c.young[string(der)]; found != nil {
 		return found
 	}
-	found := c.old[name]
+	found := c.old[string(der)]
 	if found != nil {
-		c.add(name, found)
+		c.add(string(der), found)
 	}
 	return found
 }
 
-func (c *chainCache) put(name [sha256.Size]byte, chain *chain) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.add(name, chain)
-}
-
-// add is called with mu held.
-func (c *chainCache) add(name [sha256.Size]byte, found *chain) {
+func (c *chainCache) put(der []byte, chain *chain) {
 	if c.half == 0 {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(string(der), chain)
+}
+
+// add is called with mu held.
+func (c *chainCache) add(der string, found *chain) {
 	if len(c.young) >= c.half {
-		c.old, c.young = c.young, make(map[[sha256.Size]byte]*chain)
+		c.old, c.young = c.young, make(map[string]*chain)
 	}
-	c.young[name] = found
+	c.young[der] = found
 }

@@ -69,14 +69,24 @@ func (c *Channel) Settings() Settings { return c.settings }
 // signature where order says, at the end if nowhere.
 func (c *Channel) encode(k *kind, members []member, at time.Time, order ...string) (string, error) {
 	members = append(members, member{name: nameTime, value: at.In(c.location).Format(timeLayout)})
-	members = append(members, member{name: nameSignature, value: c.sign(k.join(c.appID, members), k)})
+	room := make([]byte, 0, roomFor(members))
+	members = append(members, member{name: nameSignature, value: c.sign(k.join(room, c.appID, members), k)})
 	if !k.read(members, false) {
 		return "", errors.New("ciss: a value of the message is not in its form")
 	}
 	if len(order) > 0 {
 		slices.SortStableFunc(members, func(a, b member) int { return slices.Index(order, a.name) - slices.Index(order, b.name) })
 	}
-	return c.seal(appendMembers(nil, members))
+	return c.seal(appendMembers(room, members))
+}
+
+// roomFor estimates how long a message of the members and a signature is.
+func roomFor(members []member) int {
+	size := 2 * maxAppID
+	for _, m := range members {
+		size += len(m.name) + len(m.value) + len(`"":"",`)
+	}
+	return size
 }
 
 // decode opens a message, checks its signature and that its time is near now.
@@ -93,7 +103,8 @@ func (c *Channel) decode(k *kind, text string, now time.Time) ([]member, time.Ti
 	var signed []byte
 	given := ""
 	if fault == nil {
-		signed, given = k.join(c.appID, members), find(members, nameSignature).value
+		// Over the decrypted message, of which the members are copies: it has room.
+		signed, given = k.join(padded[:0], c.appID, members), find(members, nameSignature).value
 	}
 	same := subtle.ConstantTimeCompare([]byte(c.sign(signed, k)), []byte(given))
 	if fault == nil && same == 0 {

@@ -1,7 +1,6 @@
 package ciss
 
 import (
-	"crypto/ecdsa"
 	"encoding/base64"
 	"time"
 
@@ -32,7 +31,7 @@ func (c *Channel) CheckVerify(m *Verify, t *Trust, now time.Time) ([]*smx509.Cer
 }
 
 func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now time.Time) ([]*smx509.Certificate, error) {
-	der, err := decodeCert(certHex, c.settings.Lenient)
+	der, err := decodeCert(make([]byte, 0, MaxCert), certHex, c.settings.Lenient)
 	if err != nil {
 		return nil, err
 	}
@@ -40,15 +39,14 @@ func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now t
 	if err != nil {
 		return nil, &Rejection{WhySignData}
 	}
-	chain, err := t.Check(der, c.settings.CertUsage, now)
+	chain, err := t.check(der, c.settings.CertUsage, now)
 	if err != nil {
 		return nil, err
 	}
-	key, ok := chain[0].PublicKey.(*ecdsa.PublicKey)
-	if !ok || !signature.by(chain[0]) || !signature.verify(&c.settings, key, message) {
+	if !signature.by(chain.certs[0]) || !signature.verify(&c.settings, chain.key, message) {
 		return nil, &Rejection{WhySignature}
 	}
-	return chain, nil
+	return chain.certs, nil
 }
 
 // by reports whether a signature names the certificate as its signer's; only

@@ -7,12 +7,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"net/url"
 	"strings"
 )
 
 // blockSize is the size of SM4's blocks and keys.
 const blockSize = 16
+
+// usualText is room for the Base64 text of a loginVerify with a certificate of a
+// kilobyte; it is a constant so that the room is on the stack.
+const usualText = 4 << 10
 
 // seal encrypts a message and returns its text: percent-encoded Base64 of
 // SM4-CBC with PKCS#7 padding (ciss §0), and the IV in front if it is random.
@@ -32,8 +35,11 @@ func (c *Channel) seal(plain []byte) (string, error) {
 }
 
 func encodeText(sealed []byte) string {
-	return url.QueryEscape(base64.StdEncoding.EncodeToString(sealed))
+	return escapes.Replace(base64.StdEncoding.EncodeToString(sealed))
 }
+
+// escapes percent-encodes what of Base64 has another meaning in a form.
+var escapes = strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D")
 
 // unseal decrypts a text into its padded message.
 func (c *Channel) unseal(text string) ([]byte, error) {
@@ -59,7 +65,7 @@ func decodeText(text string) ([]byte, error) {
 	if len(text) > MaxBody {
 		return nil, &Fault{"too long"}
 	}
-	digits, ok := percentDecode(text)
+	digits, ok := appendUnescaped(make([]byte, 0, usualText), text)
 	if !ok {
 		return nil, &Fault{"wrong percent-encoding"}
 	}
@@ -80,20 +86,19 @@ func decodeText(text string) ([]byte, error) {
 	return sealed[:n], nil
 }
 
-// percentDecode undoes percent-encoding.
-func percentDecode(text string) ([]byte, bool) {
-	out := make([]byte, 0, len(text))
+// appendUnescaped undoes percent-encoding.
+func appendUnescaped(out []byte, text string) ([]byte, bool) {
 	for {
-		plain, rest, found := strings.Cut(text, "%")
-		out = append(out, plain...)
-		if !found {
-			return out, true
+		i := strings.IndexByte(text, '%')
+		if i < 0 {
+			return append(out, text...), true
 		}
-		if len(rest) < 2 || !isHex(rest[:2]) {
+		if len(text) < i+3 || !isHex(text[i+1:i+3]) {
 			return nil, false
 		}
-		out = append(out, unhexDigit(rest[0])<<4|unhexDigit(rest[1]))
-		text = rest[2:]
+		out = append(out, text[:i]...)
+		out = append(out, unhexDigit(text[i+1])<<4|unhexDigit(text[i+2]))
+		text = text[i+3:]
 	}
 }
 

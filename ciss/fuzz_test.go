@@ -144,7 +144,7 @@ func FuzzSignData(f *testing.F) {
 			t.Errorf("%x became %x", data, p.der)
 		}
 		p.by(s.cert)
-		p.verify(&settings, &s.key.PublicKey, []byte(testAuthID))
+		p.verify(&settings, &signerKey{PublicKey: &s.key.PublicKey}, []byte(testAuthID))
 	})
 }
 

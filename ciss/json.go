@@ -104,26 +104,47 @@ func (s *scanner) quoted() (string, bool) {
 	if !s.quote() {
 		return "", false
 	}
-	escaped := false
-	for i := 0; i < len(s.rest); i++ {
-		switch b := s.rest[i]; {
+	text, escaped := s.rest, false
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case !special[b]:
+			i += ordinary(text[i+1:])
 		case b == '\\':
 			escaped = true
 			i++ // whatever follows does not end the text
 		case b < ' ':
 			return "", false
-		case b == '"' || s.lenient && curly(s.rest[i:]):
-			raw := s.rest[:i]
-			s.rest = s.rest[i:]
+		case b == '"' || s.lenient && curly(text[i:]):
+			s.rest = text[i:]
 			s.quote()
 			if escaped {
-				return unescape(raw)
+				return unescape(text[:i])
 			}
-			return raw, true
+			return text[:i], true
 		}
 	}
 	return "", false
 }
+
+// ordinary returns how many bytes at the beginning of a text stand for themselves
+// between quotation marks, as all the thousands of a certificate do.
+func ordinary(text string) int {
+	for i := range len(text) {
+		if special[text[i]] {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// special are the bytes that may mean something else, whatever the mode.
+var special = func() (table [256]bool) {
+	for b := range ' ' {
+		table[b] = true
+	}
+	table['"'], table['\\'], table["“"[0]] = true, true, true
+	return table
+}()
 
 // quote skips a quotation mark.
 func (s *scanner) quote() bool {

@@ -99,13 +99,8 @@ func (k *kind) read(members []member, lenient bool) bool {
 	return lenient || known == len(members)
 }
 
-// join returns what is signed of a message.
-func (k *kind) join(appID string, members []member) []byte {
-	size := len(appID)
-	for _, m := range members {
-		size += len(m.value)
-	}
-	out := make([]byte, 0, size)
+// join appends what is signed of a message.
+func (k *kind) join(out []byte, appID string, members []member) []byte {
 	for _, name := range k.signed {
 		if name == nameAppID {
 			out = append(out, appID...)

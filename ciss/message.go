@@ -95,7 +95,7 @@ func (c *Channel) OpenVerify(param string, now time.Time) (Verify, error) {
 // SealResponse signs and seals an answer; it returns the value of returnObj. An
 // empty description is left out.
 func (c *Channel) SealResponse(r Response) (string, error) {
-	var m []member
+	m := make([]member, 0, 3) // with the time and the signature
 	if r.Desc != "" {
 		m = append(m, member{name: nameDesc, value: r.Desc})
 	}

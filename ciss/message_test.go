@@ -130,7 +130,7 @@ func TestWindow(t *testing.T) {
 	}
 	for _, day := range []string{"20240230030405", "20241301030405", "20240101240000", "00000000000000"} {
 		m := []member{{name: nameAuthID, value: testAuthID}, {name: nameStatus, value: "81"}, {name: nameTime, value: day}}
-		m = append(m, member{name: nameSignature, value: c.sign(scanKind.join(testAppID, m), scanKind)})
+		m = append(m, member{name: nameSignature, value: c.sign(scanKind.join(nil, testAppID, m), scanKind)})
 		text, err := c.seal(appendMembers(nil, m))
 		if err != nil {
 			t.Fatal(err)

@@ -90,7 +90,7 @@ func (p *signedData) readSigner(signer *cryptobyte.String) bool {
 		return false
 	}
 	p.issuer, p.signature = issuer, signature
-	if _, _, ok := parseDER(signature); !ok {
+	if !isDER(signature) {
 		return false
 	}
 	return !present || p.readAttributes(attributes)

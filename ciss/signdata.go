@@ -2,7 +2,6 @@ package ciss
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -24,7 +23,7 @@ type Signature struct {
 }
 
 // ParseSignature recognises the form of a signature by its shape (ciss §5) and
-// refuses forms that are not among those given.
+// refuses forms that are not among those given. The signature keeps data.
 func ParseSignature(data []byte, forms []SignForm) (*Signature, error) {
 	s, err := recognise(data)
 	if err != nil || !slices.Contains(forms, s.Form) {
@@ -49,8 +48,8 @@ func recognise(data []byte) (*Signature, error) {
 	if len(data) == 4*fieldSize && zero(data[:fieldSize]) && zero(data[2*fieldSize:3*fieldSize]) {
 		return newSignature(SignSKF, data[fieldSize:2*fieldSize], data[3*fieldSize:])
 	}
-	if r, s, ok := parseDER(data); ok {
-		return newSignature(SignDER, r, s)
+	if isDER(data) {
+		return &Signature{Form: SignDER, der: data}, nil
 	}
 	p7, err := parseSignedData(data)
 	if err != nil {
@@ -59,7 +58,7 @@ func recognise(data []byte) (*Signature, error) {
 	return &Signature{Form: SignPKCS7, der: p7.signature, p7: p7}, nil
 }
 
-// newSignature writes r and s as DER, which they may have been already.
+// newSignature writes r and s as DER.
 func newSignature(form SignForm, r, s []byte) (*Signature, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -81,14 +80,15 @@ func addInteger(b *cryptobyte.Builder, n []byte) {
 	})
 }
 
-// parseDER reads a SEQUENCE of exactly two INTEGERs of at most 32 bytes each.
-func parseDER(data []byte) (r, s []byte, ok bool) {
+// isDER reports whether data is a SEQUENCE of exactly two INTEGERs of at most 32
+// bytes each.
+func isDER(data []byte) bool {
 	input := cryptobyte.String(data)
 	var inner cryptobyte.String
-	ok = input.ReadASN1(&inner, asn1.SEQUENCE) && input.Empty() &&
+	var r, s []byte
+	return input.ReadASN1(&inner, asn1.SEQUENCE) && input.Empty() &&
 		inner.ReadASN1Integer(&r) && inner.ReadASN1Integer(&s) && inner.Empty() &&
 		len(r) <= fieldSize && len(s) <= fieldSize
-	return r, s, ok
 }
 
 func zero(data []byte) bool {
@@ -101,12 +101,12 @@ func zero(data []byte) bool {
 }
 
 // verify reports whether the signature is one of the key's over the message.
-func (s *Signature) verify(settings *Settings, key *ecdsa.PublicKey, message []byte) bool {
+func (s *Signature) verify(settings *Settings, key *signerKey, message []byte) bool {
 	if s.p7 != nil {
 		var ok bool
 		if message, ok = s.p7.signedBytes(message); !ok {
 			return false
 		}
 	}
-	return sm2.VerifyASN1(key, settings.digest(key, message), s.der)
+	return sm2.VerifyASN1(key.PublicKey, settings.digest(key, message), s.der)
 }

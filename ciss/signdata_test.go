@@ -117,10 +117,10 @@ func TestPKCS7(t *testing.T) {
 			if err != nil {
 				t.Fatalf("attributes %v, detached %v: %v", attributes, detached, err)
 			}
-			if !p.by(s.cert) || !p.verify(&settings, &s.key.PublicKey, message) {
+			if !p.by(s.cert) || !p.verify(&settings, &signerKey{PublicKey: &s.key.PublicKey}, message) {
 				t.Errorf("attributes %v, detached %v: not accepted", attributes, detached)
 			}
-			if p.by(stranger) || p.verify(&settings, &other.key.PublicKey, message) || p.verify(&settings, &s.key.PublicKey, message[1:]) {
+			if p.by(stranger) || p.verify(&settings, &signerKey{PublicKey: &other.key.PublicKey}, message) || p.verify(&settings, &signerKey{PublicKey: &s.key.PublicKey}, message[1:]) {
 				t.Errorf("attributes %v, detached %v: accepted of another signer or message", attributes, detached)
 			}
 			for i := range der { // no cut is a signedData
@@ -151,7 +151,7 @@ func TestPKCS7ChangedByte(t *testing.T) {
 		changed := bytes.Clone(der)
 		changed[i] ^= 1
 		q, err := recognise(changed)
-		if err != nil || !q.by(s.cert) || !q.verify(&settings, &s.key.PublicKey, message) {
+		if err != nil || !q.by(s.cert) || !q.verify(&settings, &signerKey{PublicKey: &s.key.PublicKey}, message) {
 			continue
 		}
 		silent++
@@ -198,7 +198,7 @@ func TestRefusedSignatures(t *testing.T) {
 	n := sm2.P256().Params().N.Bytes()
 	for name, data := range map[string][]byte{"zeros": make([]byte, 64), "r = n": append(n, raw[32:]...), "s = n": append(bytes.Clone(raw[:32]), n...)} {
 		p, err := ParseSignature(data, signForms)
-		if err != nil || p.verify(&settings, &s.key.PublicKey, []byte(testAuthID)) {
+		if err != nil || p.verify(&settings, &signerKey{PublicKey: &s.key.PublicKey}, []byte(testAuthID)) {
 			t.Errorf("%s: accepted, %v", name, err)
 		}
 	}

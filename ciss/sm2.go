@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"slices"
+	"sync/atomic"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/sm3"
@@ -32,17 +34,38 @@ func (s *Settings) SignedMessage(authID string) ([]byte, error) {
 // Sign signs a message as a card would under the settings. The signature is in
 // DER, whatever forms the settings accept.
 func (s *Settings) Sign(random io.Reader, key *sm2.PrivateKey, message []byte) ([]byte, error) {
-	return sm2.SignASN1(random, key, s.digest(&key.PublicKey, message), nil)
+	return sm2.SignASN1(random, key, s.digest(&signerKey{PublicKey: &key.PublicKey}, message), nil)
 }
 
 // digest returns what an SM2 signature of a message is made over.
-func (s *Settings) digest(key *ecdsa.PublicKey, message []byte) []byte {
-	h := sm3.New()
+func (s *Settings) digest(key *signerKey, message []byte) []byte {
+	var before []byte
 	if s.Digest == DigestZA {
-		h.Write(za(key, s.UserID))
+		before = key.za(s.UserID)
 	}
-	h.Write(message)
-	return h.Sum(nil)
+	sum := sm3.Sum(slices.Concat(before, message))
+	return sum[:]
+}
+
+// signerKey is a public key that remembers its ZA, of one user id at a time: the
+// apps that a card signs for have the same as a rule.
+type signerKey struct {
+	*ecdsa.PublicKey
+	last atomic.Pointer[userZA]
+}
+
+type userZA struct {
+	userID string
+	za     []byte
+}
+
+func (k *signerKey) za(userID string) []byte {
+	last := k.last.Load()
+	if last == nil || last.userID != userID {
+		last = &userZA{userID, za(k.PublicKey, userID)}
+		k.last.Store(last)
+	}
+	return last.za
 }
 
 // za returns ZA of GM/T 0003.2 (ciss §9), for the empty user id too, which

@@ -1,6 +1,7 @@
 package ciss
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
@@ -96,26 +97,33 @@ func authority(c *smx509.Certificate) string {
 // chain from the certificate to its root, which the caller must not change. The
 // error is a [*Rejection].
 func (t *Trust) Check(der []byte, usage Usage, now time.Time) ([]*smx509.Certificate, error) {
-	name := sha256.Sum256(der)
-	chain := t.cache.get(name)
-	if chain == nil || !chain.validAt(now) {
-		found, err := t.verify(der, now)
+	c, err := t.check(der, usage, now)
+	if err != nil {
+		return nil, err
+	}
+	return c.certs, nil
+}
+
+func (t *Trust) check(der []byte, usage Usage, now time.Time) (*chain, error) {
+	c := t.cache.get(der)
+	if c == nil || !c.validAt(now) {
+		found, err := t.verify(bytes.Clone(der), now)
 		if err != nil {
 			return nil, err
 		}
-		chain = found
-		t.cache.put(name, chain)
+		c = found
+		t.cache.put(der, c)
 	}
-	if err := t.revoked(chain, now); err != nil {
+	if err := t.revoked(c, now); err != nil {
 		return nil, err
 	}
-	if !usage.allows(chain.certs[0].KeyUsage) {
+	if !usage.allows(c.certs[0].KeyUsage) {
 		return nil, &Rejection{WhyUsage}
 	}
-	return chain.certs, nil
+	return c, nil
 }
 
-// verify builds the chain of a certificate.
+// verify builds the chain of a certificate, which it keeps.
 func (t *Trust) verify(der []byte, now time.Time) (*chain, error) {
 	if len(der) > MaxCert {
 		return nil, &Rejection{WhyCertificate}
@@ -136,14 +144,16 @@ func (t *Trust) verify(der []byte, now time.Time) (*chain, error) {
 		}
 		return nil, &Rejection{WhyUntrusted}
 	}
-	best := chains[0]
-	for _, c := range chains { // a second way up may be free of revocations
-		if t.revoked(newChain(c), now) == nil {
-			best = c
-			break
+	first := newChain(chains[0])
+	if t.revoked(first, now) == nil {
+		return first, nil
+	}
+	for _, certs := range chains[1:] { // a second way up may be free of revocations
+		if c := newChain(certs); t.revoked(c, now) == nil {
+			return c, nil
 		}
 	}
-	return newChain(best), nil
+	return first, nil
 }
 
 // revoked looks for each certificate of a chain in its issuer's list.
@@ -180,15 +190,15 @@ func Fingerprint(cert *smx509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decodeCert reads the hexadecimal digits of signCert; in lenient mode they may
-// stand for PEM.
-func decodeCert(text string, lenient bool) ([]byte, error) {
-	der, err := hex.DecodeString(text)
+// decodeCert reads the hexadecimal digits of signCert into room, if that is
+// enough; in lenient mode they may stand for PEM.
+func decodeCert(room []byte, text string, lenient bool) ([]byte, error) {
+	der, err := hex.AppendDecode(room[:0], []byte(text))
 	if err != nil {
 		return nil, &Rejection{WhyCertificate}
 	}
 	if lenient {
-		if block, rest := pem.Decode(der); block != nil && block.Type == "CERTIFICATE" && len(rest) == 0 {
+		if block, rest := pem.Decode(bytes.Clone(der)); block != nil && block.Type == "CERTIFICATE" && len(rest) == 0 {
 			der = block.Bytes
 		}
 	}

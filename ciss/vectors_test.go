@@ -123,11 +123,12 @@ func TestStandardVectors(t *testing.T) {
 
 func TestSM2Vector(t *testing.T) {
 	v := loadVectors(t).Standard.SM2
-	key, err := sm2.NewPublicKey(unhex(t, v.Pub))
+	public, err := sm2.NewPublicKey(unhex(t, v.Pub))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := hex.EncodeToString(za(key, v.ID)); got != v.ZA {
+	key := &signerKey{PublicKey: public}
+	if got := hex.EncodeToString(key.za(v.ID)); got != v.ZA {
 		t.Errorf("ZA = %s", got)
 	}
 	s := DefaultSettings()
@@ -170,5 +171,15 @@ func TestForeignSignatures(t *testing.T) {
 	user, err := smx509.ParseCertificate(unhex(t, v.User))
 	if err != nil || !key.PublicKey.Equal(user.PublicKey.(*ecdsa.PublicKey)) {
 		t.Errorf("the user's key is not that of the certificate: %v", err)
+	}
+}
+
+// TestSignerKeyRemembersByUserID asks for the ZA of one user id after another's.
+func TestSignerKeyRemembersByUserID(t *testing.T) {
+	key := &signerKey{PublicKey: &newKey(t).PublicKey}
+	for _, id := range []string{DefaultUserID, "", DefaultUserID, "another", DefaultUserID} {
+		if !bytes.Equal(key.za(id), za(key.PublicKey, id)) {
+			t.Errorf("ZA of %q is another's", id)
+		}
 	}
 }

@@ -171,6 +171,14 @@ func appendJSONBool(dst []byte, stringly, b bool) []byte {
 func appendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
+		run := i
+		for i < len(s) && classes[s[i]] == unreserved { // nearly all that is ever sent
+			i++
+		}
+		dst = append(dst, s[run:i]...)
+		if i == len(s) {
+			break
+		}
 		c := s[i]
 		switch {
 		case c == '"' || c == '\\':

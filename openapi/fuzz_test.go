@@ -67,9 +67,9 @@ func FuzzCanonical(f *testing.F) {
 	var q Request
 	f.Fuzz(func(t *testing.T, method, raw string) {
 		q.Reset()
-		err := decodePairs(&q, raw, false)
+		err := q.decodePairs(raw, false)
 		if err == nil {
-			err = q.freeze()
+			err = q.sort()
 		}
 		// The standard library refuses ";", which RFC 3986 allows.
 		values, bad := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B"))

@@ -33,7 +33,7 @@ const (
 // Request is one decoded gateway request. The zero value is ready for Decode;
 // after Reset it can be used for another request without new buffers.
 //
-// The strings of one request share a single allocation that is never
+// The strings of one request are parts of its query, and of memory that is never
 // overwritten: they stay correct for ever, but a string that outlives the
 // request must be cloned, or it keeps the whole request in memory.
 type Request struct {
@@ -58,9 +58,9 @@ type Request struct {
 	host   string
 	body   []byte
 
-	params []param // sorted by name
-	spans  []span
-	buf    []byte   // decoded parameters
+	params []param  // sorted by name
+	buf    []byte   // of decodePairs
+	late   []late   // of decodePairs
 	canon  []byte   // canonical string
 	sum    [64]byte // raw signature or hash, HMAC size at most
 	text   [64]byte // the signature as text
@@ -70,7 +70,7 @@ type Request struct {
 // made them large.
 func (q *Request) Reset() {
 	clear(q.params)
-	*q = Request{params: q.params[:0], spans: q.spans[:0], buf: emptied(q.buf), canon: emptied(q.canon)}
+	*q = Request{params: q.params[:0], buf: emptied(q.buf), late: q.late[:0], canon: emptied(q.canon)}
 }
 
 // emptied returns the buffer without content, or nothing in place of a large one.
@@ -107,13 +107,13 @@ func (q *Request) decode(r *http.Request) *Error {
 	case len(r.URL.RawQuery) > MaxQuery || len(q.body) > MaxBody:
 		return ErrTooLarge
 	}
-	if err := decodePairs(q, r.URL.RawQuery, false); err != nil {
+	if err := q.decodePairs(r.URL.RawQuery, false); err != nil {
 		return err
 	}
 	if err := q.decodeBody(); err != nil {
 		return err
 	}
-	if err := q.freeze(); err != nil {
+	if err := q.sort(); err != nil {
 		return err
 	}
 	format := q.readParams()
@@ -134,7 +134,7 @@ func (q *Request) decodeBody() *Error {
 	}
 	switch mediaType(headerValue(q.header, "Content-Type")) {
 	case typeForm:
-		return decodePairs(q, q.body, true)
+		return q.decodePairs(string(q.body), true)
 	case typeJSON:
 		if q.Style == StyleV3 {
 			return q.decodeJSON(q.body)

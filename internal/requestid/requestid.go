@@ -1,26 +1,27 @@
 // Package requestid names requests, in answers, the log and the audit record.
 package requestid
 
-import "math/rand/v2"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+)
 
 // New returns an upper-case random UUID, the form of the vendor's
 // RequestId. It names a request and protects nothing.
 func New() string {
 	const digits = "0123456789ABCDEF"
-	hi, lo := rand.Uint64()&^0xf000|0x4000, rand.Uint64()&^(3<<62)|2<<62
-	var b [36]byte
+	var random [16]byte
+	binary.BigEndian.PutUint64(random[:8], rand.Uint64()&^0xf000|0x4000)
+	binary.BigEndian.PutUint64(random[8:], rand.Uint64()&^(3<<62)|2<<62)
+	var text [36]byte
 	n := 0
-	for i := range b {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			b[i] = '-'
-			continue
+	for i, b := range random {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text[n] = '-'
+			n++
 		}
-		word := hi
-		if n >= 16 {
-			word = lo
-		}
-		b[i] = digits[word>>(60-4*(n%16))&15]
-		n++
+		text[n], text[n+1] = digits[b>>4], digits[b&15]
+		n += 2
 	}
-	return string(b[:])
+	return string(text[:])
 }

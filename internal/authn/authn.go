@@ -117,10 +117,11 @@ func (s *Service) Challenge(ctx context.Context, org registry.ID, id string) (st
 	if err != nil {
 		return "", err
 	}
-	if err := checkStanding(&device, s.instant()); err != nil {
+	now := s.now()
+	if err := checkStanding(&device, registry.At(now)); err != nil {
 		return "", err
 	}
-	return s.challenges.issue(org, id), nil
+	return s.challenges.issue(org, id, now), nil
 }
 
 func (s *Service) instant() registry.Instant { return registry.At(s.now()) }

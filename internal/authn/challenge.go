@@ -24,7 +24,6 @@ type challenger struct {
 	epoch    Epoch
 	epochs   func(context.Context, uint32) (time.Time, error)
 	lifetime time.Duration
-	now      func() time.Time
 	counter  atomic.Uint32
 }
 
@@ -41,22 +40,22 @@ const disagreement = 5 * time.Second
 const challengeLength = 32 // hexadecimal digits
 
 func newChallenger(o Options) *challenger {
-	c := &challenger{epoch: o.Epoch, epochs: o.Epochs, lifetime: o.ChallengeLifetime, now: o.Now}
+	c := &challenger{epoch: o.Epoch, epochs: o.Epochs, lifetime: o.ChallengeLifetime}
 	c.setKeys(o.ChallengeKeys)
 	return c
 }
 
 // ticks is the age of an epoch. It goes by the monotonic clock where there is
 // one, so that a wall clock set back or forth changes no challenge's age.
-func (c *challenger) ticks(began time.Time) uint32 {
-	return uint32(max(c.now().Sub(began), 0) / tick)
+func ticks(began, now time.Time) uint32 {
+	return uint32(max(now.Sub(began), 0) / tick)
 }
 
-func (c *challenger) issue(org registry.ID, id string) string {
-	key := c.issuing(c.now())
+func (c *challenger) issue(org registry.ID, id string, now time.Time) string {
+	key := c.issuing(now)
 	var b [aes.BlockSize]byte
 	binary.BigEndian.PutUint32(b[0:], c.epoch.Number)
-	binary.BigEndian.PutUint32(b[4:], c.ticks(c.epoch.Began))
+	binary.BigEndian.PutUint32(b[4:], ticks(c.epoch.Began, now))
 	binary.BigEndian.PutUint32(b[8:], c.counter.Add(1))
 	tag := key.tag(org, id)
 	copy(b[12:], tag[:])
@@ -80,12 +79,12 @@ type issued struct {
 
 // open returns what a challenge says, and whether it was issued for this device
 // in an epoch that counts and has not outlived its lifetime.
-func (c *challenger) open(ctx context.Context, org registry.ID, id, text string) (ch issued, ok bool, err error) {
+func (c *challenger) open(ctx context.Context, org registry.ID, id, text string, now time.Time) (ch issued, ok bool, err error) {
 	ch.state = "it is not one of this server's for this id: issued elsewhere, for another id, or long ago"
 	if !decodeHex(&ch.sealed, text) {
 		return ch, false, nil
 	}
-	b, ok := c.decipher(org, id, &ch.sealed)
+	b, ok := c.decipher(org, id, &ch.sealed, now)
 	if !ok {
 		return ch, false, nil
 	}
@@ -96,7 +95,7 @@ func (c *challenger) open(ctx context.Context, org registry.ID, id, text string)
 	}
 	ch.state = "it was issued for this id"
 	ch.tick, ch.counter = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	ch.now = c.ticks(began)
+	ch.now = ticks(began, now)
 	ch.at = began.Add(time.Duration(ch.tick) * tick)
 	if ch.tick > ch.now { // the node that issued it reads the store's clock a little ahead of this one
 		return ch, ch.tick-ch.now <= Ticks(disagreement), nil

@@ -77,8 +77,8 @@ func (c *challenger) issuing(now time.Time) *challengeKey {
 // decipher opens a block under the key that it was issued under, if that is
 // still accepted: the key before the newest is for one lifetime after it was
 // last issued under.
-func (c *challenger) decipher(org registry.ID, id string, sealed *[aes.BlockSize]byte) (b [aes.BlockSize]byte, ok bool) {
-	now, keys := c.now(), *c.keys.Load()
+func (c *challenger) decipher(org registry.ID, id string, sealed *[aes.BlockSize]byte, now time.Time) (b [aes.BlockSize]byte, ok bool) {
+	keys := *c.keys.Load()
 	for i, k := range keys {
 		if i > 0 && now.Sub(keys[i-1].published) >= 2*settle+c.lifetime {
 			break

@@ -219,7 +219,7 @@ func (s *Service) checkValue(ctx context.Context, v *verification) (err error) {
 		return nil
 	}
 	var ok bool
-	v.challenge, ok, err = s.challenges.open(ctx, v.Org, v.ID2, v.code.Value)
+	v.challenge, ok, err = s.challenges.open(ctx, v.Org, v.ID2, v.code.Value, v.now)
 	if err != nil {
 		return err
 	}

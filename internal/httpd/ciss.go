@@ -39,7 +39,7 @@ const maxSeen = 200_000
 func newCISSDoor(o Options) *cissDoor {
 	return &cissDoor{registry: o.Registry, scans: o.Scans, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
 		trusted: o.ID2.TrustedProxies, limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now),
-		seen: newNonces(maxSeen, ciss.MaxWindow, o.Now())}
+		seen: newNonces(maxSeen, ciss.MaxWindow)}
 }
 
 // cissCall is one request of an app.
@@ -184,7 +184,7 @@ func (d *cissDoor) admit(ctx context.Context, c *cissCall, id string) cissResult
 		return cissThrottled
 	}
 	c.app, c.by.Name = app, app.ActorName
-	d.registry.Touch(app)
+	d.registry.Touch(app, d.now())
 	return ""
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/hallmark-id/hallmark/ciss"
 	"github.com/hallmark-id/hallmark/internal/account"
@@ -86,9 +85,8 @@ func denied(err error) error {
 
 // accept refuses an app without the scope, and a message that was seen before.
 // Nothing of a message acts before both are known.
-func (d *cissDoor) accept(c *cissCall, signature string, at time.Time) error {
-	window := time.Duration(c.app.Channel.Settings().Window) * time.Second
-	if !d.seen.first(c.app.ID, signature, d.now(), at.Add(window)) {
+func (d *cissDoor) accept(c *cissCall, signature string) error {
+	if !d.seen.first(c.app.ID, signature, d.now()) {
 		return &ciss.Fault{Reason: "seen before"}
 	}
 	if !c.app.Allows(c.action) {
@@ -107,7 +105,7 @@ func (d *cissDoor) scan(ctx context.Context, c *cissCall) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := d.accept(c, m.Signature, m.Time); err != nil {
+	if err := d.accept(c, m.Signature); err != nil {
 		return "", err
 	}
 	from, err := d.scans.Scan(ctx, c.scanApp(), m.AuthID, string(m.Status))
@@ -136,7 +134,7 @@ func (d *cissDoor) loginVerify(ctx context.Context, c *cissCall) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := d.accept(c, m.Signature, m.Time); err != nil {
+	if err := d.accept(c, m.Signature); err != nil {
 		return "", err
 	}
 	trust, err := d.registry.Trust(ctx, c.app.Org)
@@ -175,7 +173,7 @@ func (d *cissDoor) verify(ctx context.Context, c *cissCall) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := d.accept(c, m.Signature, m.Time); err != nil {
+	if err := d.accept(c, m.Signature); err != nil {
 		return "", err
 	}
 	trust, err := d.registry.Trust(ctx, c.app.Org)

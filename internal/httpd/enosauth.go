@@ -53,7 +53,7 @@ func (d *enosDoor) admitClient(c *enosCall, addr netip.Addr) *enos.Error {
 	if !d.limiter.AllowClient(c.client.ID) {
 		return errEnOSThrottled
 	}
-	d.registry.Touch(c.client)
+	d.registry.Touch(c.client, d.now())
 	return nil
 }
 

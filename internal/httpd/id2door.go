@@ -63,6 +63,7 @@ type id2Door struct {
 type id2Call struct {
 	openapi.Request
 	id     string
+	now    time.Time // when it had come in
 	client *registry.LiveClient
 	body   []byte
 	out    []byte
@@ -70,7 +71,7 @@ type id2Call struct {
 
 func newID2Door(o Options) *id2Door {
 	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, relay: o.Relay, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
-		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew, o.Now()), limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
+		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew), limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
 	d.calls.New = func() any { return new(id2Call) }
 	return d
 }
@@ -108,18 +109,19 @@ func (d *id2Door) release(c *id2Call) {
 
 // serve answers the request, or returns why the gateway refuses it.
 func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *openapi.Error {
-	if d.limiter.Blocked(Remote(r, d.options.TrustedProxies)) {
+	addr := Remote(r, d.options.TrustedProxies)
+	if d.limiter.Blocked(addr) {
 		c.Format = openapi.GuessFormat(r, nil)
 		return openapi.ErrThrottled
 	}
 	if refusal := c.read(r); refusal != nil {
 		return refusal
 	}
-	action, refusal := d.admit(r, c)
+	c.now = d.now()
+	action, refusal := d.admit(r.Context(), c, addr)
 	if refusal != nil {
 		return refusal
 	}
-	began := time.Now()
 	reply, err := action(d, r.Context(), c)
 	if err != nil {
 		reply = d.failure(r.Context(), c, err)
@@ -127,7 +129,7 @@ func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *ope
 	reply.RequestID, reply.Action = c.id, c.Action
 	c.out = openapi.AppendReply(c.out[:0], c.Format, d.options.Stringly, &reply)
 	send(w, c, http.StatusOK)
-	d.metrics.answered(c.Action, id2.Code(reply.Code), time.Since(began))
+	d.metrics.answered(c.Action, id2.Code(reply.Code), d.now().Sub(c.now))
 	if d.access {
 		d.log.Info("id2", "request", c.id, "action", c.Action, "client", c.client.ID, "code", reply.Code, "address", r.RemoteAddr)
 	}
@@ -171,8 +173,7 @@ func (c *id2Call) readBody(body io.Reader) *openapi.Error {
 
 // admit makes the gateway's checks in the order of openapi-rpc §8: version and
 // action, access key, time, signature, nonce; then what the client may do.
-func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error) {
-	addr := Remote(r, d.options.TrustedProxies)
+func (d *id2Door) admit(ctx context.Context, c *id2Call, addr netip.Addr) (id2Action, *openapi.Error) {
 	if refusal := c.CheckSystem(); refusal != nil {
 		return nil, refusal
 	}
@@ -183,7 +184,7 @@ func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error)
 	if !ok {
 		return nil, openapi.ErrActionNotFound
 	}
-	if refusal := d.authenticate(r.Context(), c); refusal != nil {
+	if refusal := d.authenticate(ctx, c); refusal != nil {
 		if refusal != openapi.ErrUnavailable { // that is no fault of the caller's
 			d.limiter.Failed(addr)
 		}
@@ -195,7 +196,7 @@ func (d *id2Door) admit(r *http.Request, c *id2Call) (id2Action, *openapi.Error)
 	if !d.limiter.AllowClient(c.client.ID) {
 		return nil, openapi.ErrThrottled
 	}
-	d.registry.Touch(c.client)
+	d.registry.Touch(c.client, c.now)
 	return action, nil
 }
 
@@ -212,14 +213,13 @@ func (d *id2Door) authenticate(ctx context.Context, c *id2Call) *openapi.Error {
 	case client.Disabled:
 		return openapi.ErrAccessKeyInactive
 	}
-	now := d.now()
-	if refusal := c.CheckTime(now, d.options.Skew); refusal != nil {
+	if refusal := c.CheckTime(c.now, d.options.Skew); refusal != nil {
 		return refusal
 	}
 	if refusal := c.Verify(client.Credential); refusal != nil {
 		return refusal
 	}
-	if !d.nonces.first(client.ID, c.Nonce, now, c.Time.Add(d.options.Skew)) {
+	if !d.nonces.first(client.ID, c.Nonce, c.now) {
 		return openapi.ErrNonceUsed
 	}
 	c.client = client

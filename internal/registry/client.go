@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hallmark-id/hallmark/ciss"
 	"github.com/hallmark-id/hallmark/enos"
@@ -265,8 +266,8 @@ const touchEvery = 60_000 // milliseconds
 
 // Touch notes that a client was used, in the background and at most once a
 // minute. A note that fails is made good by the next one.
-func (r *Registry) Touch(c *LiveClient) {
-	now, last := int64(At(r.now())), c.touched.Load()
+func (r *Registry) Touch(c *LiveClient, at time.Time) {
+	now, last := int64(At(at)), c.touched.Load()
 	if now-last < touchEvery || !c.touched.CompareAndSwap(last, now) {
 		return
 	}

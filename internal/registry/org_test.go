@@ -104,15 +104,15 @@ func TestTouch(t *testing.T) {
 	f.must(err)
 	first := registry.At(f.now)
 	for range 100 {
-		f.Touch(live)
+		f.Touch(live, f.clock())
 	}
 	for used() != first {
 		runtime.Gosched()
 	}
 	f.now = f.now.Add(59 * time.Second)
-	f.Touch(live)
+	f.Touch(live, f.clock())
 	f.now = f.now.Add(time.Second)
-	f.Touch(live)
+	f.Touch(live, f.clock())
 	for used() == first {
 		runtime.Gosched()
 	}

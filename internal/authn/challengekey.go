@@ -28,7 +28,7 @@ const settle = 5 * time.Second
 // challengeKey is a key made ready.
 type challengeKey struct {
 	block     cipher.Block
-	tags      sync.Pool // of hash.Hash
+	tags      sync.Pool // of *tagger
 	published time.Time
 }
 
@@ -51,7 +51,7 @@ func newChallengeKey(k ChallengeKey) *challengeKey {
 	}
 	tagKey := part(k.Secret, "challenge tag")
 	ready := &challengeKey{block: block, published: k.Published}
-	ready.tags.New = func() any { return hmac.New(sha256.New, tagKey) }
+	ready.tags.New = func() any { return &tagger{hash: hmac.New(sha256.New, tagKey)} }
 	return ready
 }
 
@@ -92,15 +92,20 @@ func (c *challenger) decipher(org registry.ID, id string, sealed *[aes.BlockSize
 	return b, false
 }
 
+// tagger is what a tag needs for a moment.
+type tagger struct {
+	hash hash.Hash // keyed
+	buf  []byte
+}
+
 // tag binds a challenge to a device.
 func (k *challengeKey) tag(org registry.ID, id string) (tag [4]byte) {
-	h := k.tags.Get().(hash.Hash)
-	h.Reset()
-	buf := make([]byte, 8, 8+64)
-	binary.BigEndian.PutUint64(buf, uint64(org))
-	h.Write(append(buf, id...))
-	var sum [sha256.Size]byte
-	copy(tag[:], h.Sum(sum[:0]))
-	k.tags.Put(h)
+	t := k.tags.Get().(*tagger)
+	t.hash.Reset()
+	t.buf = append(binary.BigEndian.AppendUint64(t.buf[:0], uint64(org)), id...)
+	t.hash.Write(t.buf)
+	t.buf = t.hash.Sum(t.buf[:0])
+	copy(tag[:], t.buf)
+	k.tags.Put(t)
 	return tag
 }

@@ -56,7 +56,14 @@ type id2Door struct {
 	options  ID2Options
 	nonces   *nonces
 	limiter  *limit.Limiter
+	actions  map[string]*countedAction
 	calls    sync.Pool // of *id2Call
+}
+
+// countedAction is an operation and what counts it.
+type countedAction struct {
+	do      id2Action
+	metrics *actionMetrics
 }
 
 // id2Call is the state of one request; its buffers are used again.
@@ -70,10 +77,19 @@ type id2Call struct {
 }
 
 func newID2Door(o Options) *id2Door {
-	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, relay: o.Relay, metrics: o.Metrics, log: o.Log, now: o.Now, access: o.AccessLog,
+	d := &id2Door{registry: o.Registry, authn: o.Authn, otp: o.Provision, relay: o.Relay, log: o.Log, now: o.Now, access: o.AccessLog,
 		options: o.ID2, nonces: newNonces(o.ID2.Nonces, o.ID2.Skew), limiter: limit.New(o.ID2.FailureRate, o.ID2.ClientRate, o.Now)}
+	d.count(o.Metrics)
 	d.calls.New = func() any { return new(id2Call) }
 	return d
+}
+
+// count makes the operations count in m.
+func (d *id2Door) count(m *Metrics) {
+	d.metrics, d.actions = m, make(map[string]*countedAction)
+	for name, do := range id2Actions {
+		d.actions[name] = &countedAction{do, m.service[name]}
+	}
 }
 
 // ServeHTTP answers one gateway request.
@@ -122,14 +138,14 @@ func (d *id2Door) serve(w http.ResponseWriter, r *http.Request, c *id2Call) *ope
 	if refusal != nil {
 		return refusal
 	}
-	reply, err := action(d, r.Context(), c)
+	reply, err := action.do(d, r.Context(), c)
 	if err != nil {
 		reply = d.failure(r.Context(), c, err)
 	}
 	reply.RequestID, reply.Action = c.id, c.Action
 	c.out = openapi.AppendReply(c.out[:0], c.Format, d.options.Stringly, &reply)
 	send(w, c, http.StatusOK)
-	d.metrics.answered(c.Action, id2.Code(reply.Code), d.now().Sub(c.now))
+	action.metrics.answered(id2.Code(reply.Code), d.now().Sub(c.now))
 	if d.access {
 		d.log.Info("id2", "request", c.id, "action", c.Action, "client", c.client.ID, "code", reply.Code, "address", r.RemoteAddr)
 	}
@@ -173,14 +189,14 @@ func (c *id2Call) readBody(body io.Reader) *openapi.Error {
 
 // admit makes the gateway's checks in the order of openapi-rpc §8: version and
 // action, access key, time, signature, nonce; then what the client may do.
-func (d *id2Door) admit(ctx context.Context, c *id2Call, addr netip.Addr) (id2Action, *openapi.Error) {
+func (d *id2Door) admit(ctx context.Context, c *id2Call, addr netip.Addr) (*countedAction, *openapi.Error) {
 	if refusal := c.CheckSystem(); refusal != nil {
 		return nil, refusal
 	}
 	if c.Version != id2Version {
 		return nil, openapi.ErrVersion
 	}
-	action, ok := id2Actions[c.Action]
+	action, ok := d.actions[c.Action]
 	if !ok {
 		return nil, openapi.ErrActionNotFound
 	}

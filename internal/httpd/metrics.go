@@ -24,6 +24,7 @@ type Metrics struct {
 }
 
 type actionMetrics struct {
+	success prometheus.Counter
 	codes   map[id2.Code]prometheus.Counter
 	seconds prometheus.Observer
 }
@@ -61,6 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		for _, code := range id2.Codes() {
 			a.codes[code] = results.WithLabelValues(name, strconv.Itoa(int(code)))
 		}
+		a.success = a.codes[id2.CodeOK]
 		m.service[name] = a
 	}
 	for _, e := range openapi.Errors() {
@@ -69,9 +71,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) answered(action string, code id2.Code, took time.Duration) {
-	a := m.service[action]
-	if c, ok := a.codes[code]; ok {
+func (a *actionMetrics) answered(code id2.Code, took time.Duration) {
+	if code == id2.CodeOK {
+		a.success.Inc()
+	} else if c, ok := a.codes[code]; ok {
 		c.Inc()
 	}
 	a.seconds.Observe(took.Seconds())

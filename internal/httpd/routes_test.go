@@ -85,7 +85,7 @@ func TestIsLoopback(t *testing.T) {
 func TestMetricsCount(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	f := newFixture(t, nil)
-	f.handler.id2.metrics = NewMetrics(reg)
+	f.handler.id2.count(NewMetrics(reg))
 	before := f.series(reg)
 	d := f.device(f.product(f.org, id2.AES128, nil))
 	f.verifies(d)

@@ -173,6 +173,10 @@ func (j *Journal) Spend(ctx context.Context, k Key, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Done() == nil { // waiting for one thing is cheaper than for either of two
+		<-b.done
+		return b.err
+	}
 	select {
 	case <-b.done:
 		return b.err

@@ -124,8 +124,6 @@ func (s *Service) Challenge(ctx context.Context, org registry.ID, id string) (st
 	return s.challenges.issue(org, id, now), nil
 }
 
-func (s *Service) instant() registry.Instant { return registry.At(s.now()) }
-
 // device reads a device; not there is a refusal, anything else an error.
 func (s *Service) device(ctx context.Context, org registry.ID, id string) (registry.LiveDevice, error) {
 	device, err := s.registry.LiveDevice(ctx, org, id)

@@ -142,11 +142,16 @@ func (cmd *AppScanCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	result, err := p.client.Scan(ctx, p.authID)
+	return p.tell(ctx, e, "scanned", p.client.Scan)
+}
+
+// tell tells the server what became of the code, and prints its answer.
+func (p *phone) tell(ctx context.Context, e *Env, state string, call func(context.Context, string) (ciss.Result, error)) error {
+	result, err := call(ctx, p.authID)
 	if err != nil {
 		return err
 	}
-	return e.printFields(appResult{p.authID, "scanned", result.Desc})
+	return e.printFields(appResult{p.authID, state, result.Desc})
 }
 
 // AppCancelCmd declines a code.
@@ -158,11 +163,7 @@ func (cmd *AppCancelCmd) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	result, err := p.client.Cancel(ctx, p.authID)
-	if err != nil {
-		return err
-	}
-	return e.printFields(appResult{p.authID, "cancelled", result.Desc})
+	return p.tell(ctx, e, "cancelled", p.client.Cancel)
 }
 
 // AppConfirmCmd confirms a code that was scanned.
@@ -258,11 +259,7 @@ func (cmd *AppLoginCmd) Run(ctx context.Context, e *Env) error {
 	}
 	e.note("%s", scanned.Desc)
 	if !cmd.Yes && !e.agrees("sign in there? [y/N] ") {
-		result, err := p.client.Cancel(ctx, p.authID)
-		if err != nil {
-			return err
-		}
-		return e.printFields(appResult{p.authID, "cancelled", result.Desc})
+		return p.tell(ctx, e, "cancelled", p.client.Cancel)
 	}
 	return p.confirm(ctx, e, card)
 }

@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +27,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/scanlogin"
 	"github.com/hallmark-id/hallmark/internal/store"
 	"github.com/hallmark-id/hallmark/internal/testclock"
+	"github.com/hallmark-id/hallmark/internal/testlog"
 )
 
 var by = audit.Actor{Name: "operator"}
@@ -46,30 +45,13 @@ type site struct {
 	scans    *scanlogin.Service
 	org      registry.ID
 	metrics  *prometheus.Registry
-	log      *lockedBuffer
+	log      *testlog.Buffer
 	secure   bool // as if behind a proxy that speaks TLS
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func newSite(t *testing.T, change func(*console.Options)) *site {
 	t.Helper()
-	s := &site{T: t, clock: testclock.New(time.UnixMilli(1_700_000_000_000)), metrics: prometheus.NewRegistry(), log: &lockedBuffer{}}
+	s := &site{T: t, clock: testclock.New(time.UnixMilli(1_700_000_000_000)), metrics: prometheus.NewRegistry(), log: &testlog.Buffer{}}
 	var err error
 	s.store, err = store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "c.db"), Now: s.clock.Now, Random: rand.Reader})
 	s.must(err)

@@ -1,7 +1,6 @@
 package itlsd
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -23,6 +22,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
 	"github.com/hallmark-id/hallmark/internal/testclock"
+	"github.com/hallmark-id/hallmark/internal/testlog"
 )
 
 var by = audit.Actor{Name: "operator"}
@@ -74,33 +74,16 @@ type fixture struct {
 	reg     *registry.Registry
 	org     registry.ID
 	clock   *testclock.Clock
-	log     *lockedBuffer
+	log     *testlog.Buffer
 	metrics *prometheus.Registry
 	address string
 	secrets map[string]string // the tokens of products as text
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // newFixture opens a door on a free port of this machine.
 func newFixture(t *testing.T, change func(*Options)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, clock: testclock.New(time.UnixMilli(1_700_000_000_000)), log: new(lockedBuffer), metrics: prometheus.NewRegistry(),
+	f := &fixture{t: t, clock: testclock.New(time.UnixMilli(1_700_000_000_000)), log: new(testlog.Buffer), metrics: prometheus.NewRegistry(),
 		secrets: make(map[string]string)}
 	var err error
 	f.ring, _, err = keyring.Create(keyring.RootKey{1}, rand.Reader)

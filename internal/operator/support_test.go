@@ -1,7 +1,6 @@
 package operator_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,7 +12,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +27,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/pki"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
+	"github.com/hallmark-id/hallmark/internal/testlog"
 )
 
 const token = "operator-token-for-tests"
@@ -43,27 +42,9 @@ type server struct {
 	registry *registry.Registry
 	store    *store.Store
 	ring     *keyring.Ring
-	log      *syncBuffer
-	answers  *syncBuffer // every body it answered, but for those that show secrets
+	log      *testlog.Buffer
+	answers  *testlog.Buffer // every body it answered, but for those that show secrets
 	router   routers.Router
-}
-
-// syncBuffer is a buffer that handlers and the test share.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // clock is the time, moved forward by tests.
@@ -84,7 +65,7 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, dir: dir, clock: clock, store: st, ring: ring, log: &syncBuffer{}, answers: &syncBuffer{}, router: documentRouter(t)}
+	s := &server{t: t, dir: dir, clock: clock, store: st, ring: ring, log: &testlog.Buffer{}, answers: &testlog.Buffer{}, router: documentRouter(t)}
 	s.registry = registry.New(registry.Options{Store: st, Ring: ring, Now: clock.now, Random: rand.Reader})
 	if err := s.registry.EnsureOrg(ctx); err != nil {
 		t.Fatal(err)

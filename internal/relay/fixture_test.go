@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/pem"
 	"log/slog"
@@ -21,6 +20,7 @@ import (
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/store"
 	"github.com/hallmark-id/hallmark/internal/testclock"
+	"github.com/hallmark-id/hallmark/internal/testlog"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -39,7 +39,7 @@ type fixture struct {
 	relay   *Service
 	org     registry.ID
 	product string
-	log     buffer
+	log     testlog.Buffer
 	metrics *prometheus.Registry
 
 	mu    sync.Mutex
@@ -48,24 +48,6 @@ type fixture struct {
 	notes []audit.Event    // guarded by mu
 
 	server *httptest.Server
-}
-
-// buffer takes log lines of many goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *buffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *buffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func newFixture(t *testing.T) *fixture {

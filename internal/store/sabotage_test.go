@@ -65,6 +65,9 @@ func newSabotaged(t *testing.T, write func(context.Context, *Store) error, befor
 func (s *sabotaged) failsAt(at int, late bool) (struck bool) {
 	s.Helper()
 	s.store.random = drawing(7) // as it was for the outcomes
+	if err := s.store.events.start(s.store.random); err != nil {
+		s.Fatal(err)
+	}
 	saboteur := saboteurOf(s.dsn)
 	saboteur.arm(at, late)
 	err := s.write(s.Context(), s.store)

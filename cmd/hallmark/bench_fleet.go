@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/fleet"
+	"github.com/hallmark-id/hallmark/internal/live"
 )
 
 // BenchFleetCmd plays a fleet of devices.
@@ -24,8 +23,8 @@ type BenchFleetCmd struct {
 	Challenge   bool          `help:"Let devices answer challenges instead of signing the time."`
 	Algorithm   string        `default:"aes128" placeholder:"A" help:"Kind of key they get; a symmetric one."`
 	Quota       limit         `default:"unlimited" placeholder:"N" help:"Licences of their product; the devices beyond are refused."`
-	Store       string        `placeholder:"URL" help:"Run the temporary server on this empty PostgreSQL database."`
-	Door        string        `placeholder:"URL" help:"Address of the ID² door, where --server is that of the operator API alone."`
+
+	benchTarget
 }
 
 // Help is shown by hallmark bench fleet --help.
@@ -53,7 +52,7 @@ func (c *BenchFleetCmd) Validate() error {
 
 // Run plays and prints.
 func (c *BenchFleetCmd) Run(ctx context.Context, e *Env) (err error) {
-	target, stop, err := c.target(ctx, e)
+	on, stop, err := c.target(ctx, e, false)
 	if err != nil {
 		return err
 	}
@@ -61,45 +60,15 @@ func (c *BenchFleetCmd) Run(ctx context.Context, e *Env) (err error) {
 	config := fleet.Config{Devices: c.Devices, Connections: c.Connections, Algorithm: c.Algorithm, Quota: int64(c.Quota),
 		Interval: c.Interval, Duration: c.Duration, Challenge: c.Challenge}
 	restore := e.watchFleet(&config)
-	last, err := fleet.Run(ctx, target, config)
+	last, err := fleet.Run(ctx, on, config)
 	restore()
 	if err != nil {
 		return err
 	}
-	if target.CPU == nil {
+	if !on.Own {
 		e.note("left on the server: product %s and its devices", last.ProductKey)
 	}
 	return e.show(last, func(w io.Writer) { fleet.Print(w, last) })
-}
-
-// target is the server that the flags name, or one of our own. The environment
-// does not count: who forgets that it names a server would load that.
-func (c *BenchFleetCmd) target(ctx context.Context, e *Env) (t fleet.Target, stop func() error, err error) {
-	if e.Data == "" && e.Server == "" {
-		if c.Door != "" {
-			return t, nil, usage("--door goes with --server URL or --data DIR")
-		}
-		return fleet.StartOwn(ctx, c.Store)
-	}
-	if c.Store != "" {
-		return t, nil, usage("--store is for a temporary server: it does not go with --data or --server")
-	}
-	if t.Operator, err = e.client(); err != nil {
-		return t, nil, err
-	}
-	if t.Door = cmp.Or(c.Door, e.Server); t.Door == "" {
-		running, err := findRunning(e.Data)
-		if err != nil {
-			return t, nil, err
-		}
-		t.Door = running.URL
-	}
-	transport, err := e.transport()
-	if err != nil {
-		return t, nil, err
-	}
-	t.Transport = transport.(*http.Transport)
-	return t, func() error { return nil }, nil
 }
 
 // How often a fleet is shown, on a terminal and in a log.
@@ -117,7 +86,7 @@ func (e *Env) watchFleet(c *fleet.Config) (restore func()) {
 		return func() {}
 	}
 	file := e.Stderr.(*os.File)
-	screen := fleet.NewScreen(file)
+	screen := live.NewScreen(file)
 	c.Every = liveEvery
 	c.Watch = func(s fleet.Snapshot) {
 		width, rows, err := term.GetSize(int(file.Fd()))

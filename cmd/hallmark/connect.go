@@ -65,6 +65,7 @@ func (e *Env) locate() (address, tokenFile string, err error) {
 type runningServer struct {
 	URL      string `json:"url"`
 	AdminURL string `json:"admin_url"` // of the operator API, where it has an address of its own
+	PID      int    `json:"pid"`
 }
 
 func findRunning(dir string) (s runningServer, err error) {

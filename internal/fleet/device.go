@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/id2/device"
 	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/target"
 	"github.com/hallmark-id/hallmark/openapi"
 )
 
@@ -25,7 +25,7 @@ type backEnd struct {
 }
 
 // newBackEnd makes a product and a credential on a server.
-func newBackEnd(ctx context.Context, t *Target, c *Config) (b *backEnd, accessKey string, err error) {
+func newBackEnd(ctx context.Context, t *target.Target, c *Config) (b *backEnd, accessKey string, err error) {
 	b = &backEnd{}
 	spec := operator.ProductSpec{Name: "bench fleet", Algorithm: c.Algorithm, OTP: true}
 	if c.Quota >= 0 {
@@ -38,9 +38,7 @@ func newBackEnd(ctx context.Context, t *Target, c *Config) (b *backEnd, accessKe
 	if err != nil {
 		return nil, "", err
 	}
-	transport := t.Transport.Clone()
-	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = c.Connections, 0
-	b.client, err = openapi.NewClient(openapi.ClientOptions{Endpoint: t.Door, HTTP: &http.Client{Transport: transport, Timeout: requestTimeout},
+	b.client, err = openapi.NewClient(openapi.ClientOptions{Endpoint: t.Door, HTTP: t.HTTPClient(c.Connections, requestTimeout),
 		Credential: openapi.NewCredential(access.AccessKeyID, access.AccessKeySecret)})
 	return b, access.ClientID, err
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,7 @@ import (
 	mathrand "math/rand/v2"
 
 	"github.com/hallmark-id/hallmark/id2"
-	"github.com/hallmark-id/hallmark/internal/operator"
+	"github.com/hallmark-id/hallmark/internal/target"
 )
 
 // Config says what the fleet does.
@@ -32,15 +31,6 @@ type Config struct {
 	// Every is how often Watch is told how things are.
 	Every time.Duration
 	Watch func(Snapshot)
-}
-
-// Target is the server that the fleet is played to.
-type Target struct {
-	Operator  *operator.Client
-	Door      string // URL of the id2 door
-	Transport *http.Transport
-	// CPU returns the processor time the server has used; nil where nobody knows.
-	CPU func() (time.Duration, error)
 }
 
 // Snapshot is how things are.
@@ -61,14 +51,14 @@ type Snapshot struct {
 
 // Run plays the fleet until its time is over or ctx ends, and returns the last
 // snapshot. What it made stays on the server, but for the credential.
-func Run(ctx context.Context, t Target, c Config) (last Snapshot, err error) {
+func Run(ctx context.Context, t target.Target, c Config) (last Snapshot, err error) {
 	b, accessKey, err := newBackEnd(ctx, &t, &c)
 	if err != nil {
 		return last, err
 	}
 	defer func() {
 		_, gone := t.Operator.DeleteAPIClient(context.WithoutCancel(ctx), accessKey)
-		if t.CPU == nil || !last.Interrupted { // a server of our own may have been interrupted too
+		if !t.Own || !last.Interrupted { // a server of our own may have been interrupted too
 			err = errors.Join(err, gone)
 		}
 	}()
@@ -98,7 +88,7 @@ func newRunMark() (string, error) {
 // fleet is one run.
 type fleet struct {
 	Config
-	target  *Target
+	target  *target.Target
 	back    *backEnd
 	devices []*simulated
 	began   time.Time

@@ -15,10 +15,11 @@ import (
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/operator"
 	"github.com/hallmark-id/hallmark/internal/server"
+	"github.com/hallmark-id/hallmark/internal/target"
 )
 
 // realServer starts a whole server on a temporary store.
-func realServer(t *testing.T) Target {
+func realServer(t *testing.T) target.Target {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := server.Start(t.Context(), server.Config{DataDir: dir, Listen: "127.0.0.1:0"})
@@ -32,7 +33,7 @@ func realServer(t *testing.T) Target {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return Target{Operator: operator.NewClient(operator.ClientOptions{URL: s.AdminURL(), Token: strings.TrimSpace(string(token)), Transport: transport}),
+	return target.Target{Operator: operator.NewClient(operator.ClientOptions{URL: s.AdminURL(), Token: strings.TrimSpace(string(token)), Transport: transport}),
 		Door: s.URL(), Transport: transport}
 }
 
@@ -40,10 +41,10 @@ func realServer(t *testing.T) Target {
 // licences, the others refused; those authenticate again and again.
 func TestFleet(t *testing.T) {
 	for _, byChallenge := range []bool{false, true} {
-		target := realServer(t)
+		on := realServer(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		var seen atomic.Int64
-		last, err := Run(ctx, target, Config{Devices: 30, Connections: 8, Algorithm: "sm4", Quota: 20, Interval: 50 * time.Millisecond,
+		last, err := Run(ctx, on, Config{Devices: 30, Connections: 8, Algorithm: "sm4", Quota: 20, Interval: 50 * time.Millisecond,
 			Duration: time.Hour, Challenge: byChallenge, Every: 5 * time.Millisecond, Watch: func(s Snapshot) {
 				if seen.Store(s.Authentication.Succeeded); s.Authentication.Succeeded >= 100 {
 					cancel()
@@ -61,15 +62,15 @@ func TestFleet(t *testing.T) {
 		if a.Succeeded < 100 || a.Succeeded < seen.Load() || len(a.Refused) != 0 || a.Failed != 0 || !last.Interrupted || a.P50 == 0 || a.P50 > a.Max {
 			t.Errorf("authentication %+v, interrupted %v", a, last.Interrupted)
 		}
-		made, err := target.Operator.Product(t.Context(), last.ProductKey)
+		made, err := on.Operator.Product(t.Context(), last.ProductKey)
 		if err != nil || made.Used != 20 {
 			t.Errorf("%d licences used, %v; want 20", made.Used, err)
 		}
-		devices, err := target.Operator.Devices(t.Context(), operator.DeviceQuery{Product: last.ProductKey, State: "active"})
+		devices, err := on.Operator.Devices(t.Context(), operator.DeviceQuery{Product: last.ProductKey, State: "active"})
 		if err != nil || len(devices.Devices) == 0 || len(devices.Devices) > 20 {
 			t.Errorf("%d devices are active, %v", len(devices.Devices), err)
 		}
-		clients, err := target.Operator.APIClients(t.Context())
+		clients, err := on.Operator.APIClients(t.Context())
 		if err != nil || len(clients.Clients) != 0 {
 			t.Errorf("the credential was left: %+v, %v", clients, err)
 		}
@@ -87,11 +88,11 @@ func TestFleetEnds(t *testing.T) {
 
 // A door that does not answer is counted as such, and no identity comes of it.
 func TestFleetWithoutADoor(t *testing.T) {
-	target := realServer(t)
-	target.Door = "http://127.0.0.1:1"
+	on := realServer(t)
+	on.Door = "http://127.0.0.1:1"
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	last, err := Run(ctx, target, Config{Devices: 2, Connections: 2, Algorithm: "aes128", Quota: -1, Interval: 10 * time.Millisecond, Duration: time.Hour,
+	last, err := Run(ctx, on, Config{Devices: 2, Connections: 2, Algorithm: "aes128", Quota: -1, Interval: 10 * time.Millisecond, Duration: time.Hour,
 		Every: 5 * time.Millisecond, Watch: func(s Snapshot) {
 			if s.Provisioning.Failed >= 4 { // all tried, and at their turns tried again
 				cancel()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hallmark-id/hallmark/id2"
+	"github.com/hallmark-id/hallmark/internal/target"
 )
 
 // phase is a part of a run: what is counted in it, how long it takes and what it
@@ -14,14 +15,14 @@ type phase struct {
 	tally tally
 
 	mu       sync.Mutex // guards what follows
-	target   *Target
+	target   *target.Target
 	began    time.Time
 	elapsed  time.Duration // once it has ended
 	cpuBegan time.Duration
 	cpu      time.Duration // 0 while it is not known
 }
 
-func (p *phase) begin(t *Target) {
+func (p *phase) begin(t *target.Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target, p.began = t, time.Now()

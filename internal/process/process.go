@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,8 +103,15 @@ func (p *Process) Stop() error {
 const clockTick = 10 * time.Millisecond
 
 // CPU returns the processor time used so far, user and system together.
-func (p *Process) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+func (p *Process) CPU() (time.Duration, error) { return CPU(p.PID()) }
+
+// CPU returns the processor time that any process of this machine has used so
+// far, user and system together, on Linux.
+func CPU(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) && runtime.GOOS == "linux" {
+		return 0, fmt.Errorf("there is no process %d", pid)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("the CPU time of a process can be read on Linux only: %w", err)
 	}

@@ -38,8 +38,8 @@ test-pcsc: ## devices with their keys in cards, over a real pcscd with a virtual
 	$(GO) vet -tags pcsc $(PCSC)
 	$(GO) test -race -count=1 -tags pcsc -run 'PCSC' $(PCSC)
 
-bench: build ## the server's CPU per request beside a bare net/http hello
-	bin/hallmark bench
+bench: build ## the server's CPU per request beside a bare net/http hello, latencies at a rate, TLS, each algorithm, every call; 5 minutes
+	bin/hallmark bench --all
 
 bench-go: ## benchmarks of the parts: suites, gateway, guards, import
 	$(GO) test -run '^$$' -bench . -benchmem ./...

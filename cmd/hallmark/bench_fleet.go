@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/hallmark-id/hallmark/id2"
 	"github.com/hallmark-id/hallmark/internal/fleet"
-	"github.com/hallmark-id/hallmark/internal/live"
 )
 
 // BenchFleetCmd plays a fleet of devices.
@@ -71,29 +67,15 @@ func (c *BenchFleetCmd) Run(ctx context.Context, e *Env) (err error) {
 	return e.show(last, func(w io.Writer) { fleet.Print(w, last) })
 }
 
-// How often a fleet is shown, on a terminal and in a log.
-const (
-	liveEvery = 200 * time.Millisecond
-	logEvery  = 5 * time.Second
-)
-
-// watchFleet shows a fleet on standard error: live on a terminal, else a line now
-// and then. What it returns takes the live view away.
+// watchFleet shows a fleet on standard error. What it returns takes a live view
+// away.
 func (e *Env) watchFleet(c *fleet.Config) (restore func()) {
-	if !isTerminal(e.Stderr) {
-		c.Every = logEvery
-		c.Watch = func(s fleet.Snapshot) { e.note("%s", fleet.Line(s)) }
-		return func() {}
-	}
-	file := e.Stderr.(*os.File)
-	screen := live.NewScreen(file)
-	c.Every = liveEvery
+	var last fleet.Snapshot
+	draw, every, restore := e.shower(func(width int) []string { return fleet.View(last, width) }, func() string { return fleet.Line(last) })
+	c.Every = every
 	c.Watch = func(s fleet.Snapshot) {
-		width, rows, err := term.GetSize(int(file.Fd()))
-		if err != nil || width <= 0 {
-			width, rows = 80, 24
-		}
-		screen.Draw(fleet.View(s, width), rows)
+		last = s
+		draw()
 	}
-	return screen.Close
+	return restore
 }

@@ -25,6 +25,8 @@ func TestBenchCommandLines(t *testing.T) {
 		"bench --rounds 15 --check":          "bench run",
 		"bench --devices 5 --store x -ojson": "bench run",
 		"bench run --only Verify":            "bench run",
+		"bench call scan --rate 5":           "bench call <call>",
+		"bench --all --markdown":             "bench run",
 		"bench hello-server --ready-file x":  "bench hello-server",
 		"bench fleet":                        "bench fleet",
 		"bench fleet --devices 5":            "bench fleet",

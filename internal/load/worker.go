@@ -40,20 +40,26 @@ func (w *worker) work(ctx context.Context, turns func() (turn, bool), t *Tally) 
 		switch {
 		case err == nil:
 			t.answered(code, message, time.Since(from))
-		case ctx.Err() == nil: // what the end cut off counts for nothing
-			t.lost(err)
+		default:
 			w.close()
-			w.rest(ctx)
+			if w.rest(ctx) {
+				t.lost(err)
+			}
 		}
 	}
 }
 
-func (w *worker) rest(ctx context.Context) {
+// rest returns false when the end came meanwhile: what that cut off counts for
+// nothing. An interrupt at a terminal ends a server of our own too, and its end
+// may be seen before the interrupt is.
+func (w *worker) rest(ctx context.Context) bool {
 	pause := time.NewTimer(noAnswerPause)
 	defer pause.Stop()
 	select {
 	case <-pause.C:
+		return true
 	case <-ctx.Done():
+		return false
 	}
 }
 

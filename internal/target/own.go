@@ -69,11 +69,18 @@ func (o *Options) flags(dir string) ([]string, *http.Transport, error) {
 	if o.Behind {
 		flags = append(flags, "--trusted-proxy", "127.0.0.0/8")
 	}
+	more, transport, err := Listener(dir, o.TLS)
+	return append(flags, more...), transport, err
+}
+
+// Listener returns the flags of a server that listens over TLS, or none, and a
+// transport that trusts its certificate, whose files lie in dir.
+func Listener(dir string, overTLS bool) ([]string, *http.Transport, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if !o.TLS {
-		return flags, transport, nil
+	if !overTLS {
+		return nil, transport, nil
 	}
 	c, err := NewCertificate(dir)
 	transport.TLSClientConfig = c.Trust
-	return append(flags, "--tls-cert", c.CertFile, "--tls-key", c.KeyFile), transport, err
+	return []string{"--tls-cert", c.CertFile, "--tls-key", c.KeyFile}, transport, err
 }

@@ -78,7 +78,7 @@ func (s *sabotaged) failsAt(at int, late bool) (struck bool) {
 	now := dump(s.T, s.store)
 	s.done = !struck || late && reflect.DeepEqual(now, s.after)
 	if want := map[bool]contents{false: s.before, true: s.after}[s.done]; !reflect.DeepEqual(now, want) {
-		s.Errorf("statement %d (late %v), failed %v, left something else:\n%s", at, late, struck, cmp.Diff(want, now))
+		s.Fatalf("statement %d (late %v), failed %v, left something else:\n%s", at, late, struck, cmp.Diff(want, now))
 	}
 	err = s.store.write(s.Context(), func(tx txn) error { _, err := tx.Exec(`UPDATE meta SET value = value`); return err })
 	if err != nil {

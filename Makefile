@@ -4,6 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME ?= 60s
+FUZZJOBS ?= 1
 PCSC = ./id2/se/pcsc ./cmd/hallmark
 
 .PHONY: build libid2 demo test test-go test-libid2 test-interop test-browser test-pcsc bench bench-go lint fuzz clean
@@ -50,8 +51,8 @@ lint: ## formatting, vet and every check of staticcheck, that of comments includ
 	$(GO) run $(STATICCHECK) -checks all ./...
 	@if [ -n "$(VULN)" ]; then $(GO) run $(GOVULNCHECK) ./...; fi
 
-fuzz: ## every fuzz target for FUZZTIME each
-	GO="$(GO)" test/fuzz $(FUZZTIME)
+fuzz: ## every fuzz target for FUZZTIME each, FUZZJOBS at a time
+	GO="$(GO)" test/fuzz $(FUZZTIME) $(FUZZJOBS)
 
 clean:
 	rm -rf bin

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,32 +97,8 @@ func (p *Process) Stop() error {
 	return p.err
 }
 
-// clockTick is the unit of /proc/PID/stat on Linux.
-const clockTick = 10 * time.Millisecond
-
 // CPU returns the processor time used so far, user and system together.
 func (p *Process) CPU() (time.Duration, error) { return CPU(p.PID()) }
-
-// CPU returns the processor time that any process of this machine has used so
-// far, user and system together, on Linux.
-func CPU(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, os.ErrNotExist) && runtime.GOOS == "linux" {
-		return 0, fmt.Errorf("there is no process %d", pid)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("the CPU time of a process can be read on Linux only: %w", err)
-	}
-	// The name may hold spaces: count the fields after its closing bracket.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	const user, system = 11, 12 // fields 14 and 15 of proc(5), the first after the name being 3
-	if len(fields) <= system {
-		return 0, errors.New("/proc/PID/stat has another form than expected")
-	}
-	u, err1 := strconv.ParseInt(fields[user], 10, 64)
-	s, err2 := strconv.ParseInt(fields[system], 10, 64)
-	return time.Duration(u+s) * clockTick, errors.Join(err1, err2)
-}
 
 // output collects what a process prints while others may read it.
 type output struct {

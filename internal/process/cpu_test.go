@@ -1,0 +1,29 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// What a process has used is between nothing and what its parts add up to, grows
+// as it works, and is an error when there is no such process.
+func TestCPU(t *testing.T) {
+	before, err := CPU(os.Getpid())
+	if err != nil || before <= 0 {
+		t.Fatalf("this process: %v, %v", before, err)
+	}
+	for now := before; now-before < time.Millisecond; { // works until it shows
+		if now, err = CPU(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if used, err := CPU(gone.Process.Pid); err == nil {
+		t.Errorf("a process that has ended: %v", used)
+	}
+}

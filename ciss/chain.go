@@ -2,6 +2,7 @@ package ciss
 
 import (
 	"crypto/ecdsa"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,8 +35,9 @@ func newChain(certs []*smx509.Certificate) *chain {
 // validAt reports whether all certificates are valid at a time.
 func (c *chain) validAt(now time.Time) bool { return !now.Before(c.from) && !now.After(c.until) }
 
-// chainCache remembers verified chains by the certificate in DER. It holds two
-// generations of half its bound each: a full one replaces the other.
+// chainCache remembers verified chains by the certificate's DER in hexadecimal
+// digits, which saves decoding them again. It holds two generations of half its
+// bound each: a full one replaces the other.
 type chainCache struct {
 	half       int
 	mu         sync.Mutex
@@ -46,32 +48,32 @@ func newChainCache(bound int) *chainCache {
 	return &chainCache{half: bound / 2, young: make(map[string]*chain)}
 }
 
-func (c *chainCache) get(der []byte) *chain {
+func (c *chainCache) get(digits string) *chain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if found := c.young[string(der)]; found != nil {
+	if found := c.young[digits]; found != nil {
 		return found
 	}
-	found := c.old[string(der)]
+	found := c.old[digits]
 	if found != nil {
-		c.add(string(der), found)
+		c.add(strings.Clone(digits), found) // which are part of a message
 	}
 	return found
 }
 
-func (c *chainCache) put(der []byte, chain *chain) {
+func (c *chainCache) put(digits []byte, chain *chain) {
 	if c.half == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(string(der), chain)
+	c.add(string(digits), chain)
 }
 
 // add is called with mu held.
-func (c *chainCache) add(der string, found *chain) {
+func (c *chainCache) add(digits string, found *chain) {
 	if len(c.young) >= c.half {
 		c.old, c.young = c.young, make(map[string]*chain)
 	}
-	c.young[der] = found
+	c.young[digits] = found
 }

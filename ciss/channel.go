@@ -124,7 +124,7 @@ func (c *Channel) parse(k *kind, padded []byte) ([]member, *Fault) {
 	if !ok {
 		return nil, &Fault{"wrong padding: is the key right?"}
 	}
-	members, err := parseMembers(string(plain), c.settings.Lenient)
+	members, err := parseMembers(plain, c.settings.Lenient)
 	if err != nil {
 		return nil, &Fault{"not a JSON object of texts"}
 	}

@@ -31,15 +31,11 @@ func (c *Channel) CheckVerify(m *Verify, t *Trust, now time.Time) ([]*smx509.Cer
 }
 
 func (c *Channel) check(certHex, dataHex string, message []byte, t *Trust, now time.Time) ([]*smx509.Certificate, error) {
-	der, err := decodeCert(make([]byte, 0, MaxCert), certHex, c.settings.Lenient)
-	if err != nil {
-		return nil, err
-	}
 	signature, err := parseSignData(dataHex, c.settings.SignForms)
 	if err != nil {
 		return nil, &Rejection{WhySignData}
 	}
-	chain, err := t.check(der, c.settings.CertUsage, now)
+	chain, err := t.check(certHex, c.settings.Lenient, c.settings.CertUsage, now)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,11 @@ import (
 // blockSize is the size of SM4's blocks and keys.
 const blockSize = 16
 
-// usualText is room for the Base64 text of a loginVerify with a certificate of a
-// kilobyte; it is a constant so that the room is on the stack.
-const usualText = 4 << 10
+// Room for the usual Base64 texts, on the stack because the sizes are constants.
+const (
+	usualText   = 4 << 10 // of a loginVerify with a certificate of a kilobyte
+	usualAnswer = 256
+)
 
 // seal encrypts a message and returns its text: percent-encoded Base64 of
 // SM4-CBC with PKCS#7 padding (ciss §0), and the IV in front if it is random.
@@ -34,12 +36,24 @@ func (c *Channel) seal(plain []byte) (string, error) {
 	return encodeText(out), nil
 }
 
+// encodeText percent-encodes what of Base64 has another meaning in a form.
 func encodeText(sealed []byte) string {
-	return escapes.Replace(base64.StdEncoding.EncodeToString(sealed))
+	digits := base64.StdEncoding.AppendEncode(make([]byte, 0, usualAnswer), sealed)
+	text := make([]byte, 0, 2*usualAnswer)
+	for _, b := range digits {
+		switch b {
+		case '+':
+			text = append(text, "%2B"...)
+		case '/':
+			text = append(text, "%2F"...)
+		case '=':
+			text = append(text, "%3D"...)
+		default:
+			text = append(text, b)
+		}
+	}
+	return string(text)
 }
-
-// escapes percent-encodes what of Base64 has another meaning in a form.
-var escapes = strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D")
 
 // unseal decrypts a text into its padded message.
 func (c *Channel) unseal(text string) ([]byte, error) {

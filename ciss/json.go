@@ -1,9 +1,12 @@
 package ciss
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -25,11 +28,11 @@ var errJSON = errors.New("ciss: not a JSON object of texts")
 // lenient mode it reads the slips of the vendor's examples too (ciss §2.5):
 // blanks around names, a comma after the last member, curly quotation marks,
 // missing braces.
-func parseMembers(text string, lenient bool) ([]member, error) {
-	if !utf8.ValidString(text) {
+func parseMembers(text []byte, lenient bool) ([]member, error) {
+	if !utf8.Valid(text) {
 		return nil, errJSON
 	}
-	s := scanner{text, lenient}
+	s := scanner{string(text), lenient, literal(text)}
 	s.space()
 	braced := s.skip("{")
 	if !braced && !lenient {
@@ -53,7 +56,30 @@ func parseMembers(text string, lenient bool) ([]member, error) {
 type scanner struct {
 	rest    string
 	lenient bool
+	literal bool
 }
+
+// literal reports whether quotation marks are all that can end a text, and
+// whatever is between them stands for itself: there are no backslashes, no
+// control characters and no curly quotation marks.
+func literal(text []byte) bool {
+	if bytes.IndexByte(text, '\\') >= 0 || bytes.IndexByte(text, "“"[0]) >= 0 {
+		return false
+	}
+	for ; len(text) >= 8; text = text[8:] {
+		// A high bit is left if, and only if, one of the bytes is less than a blank.
+		if w := binary.LittleEndian.Uint64(text); (w-blanks)&^w&highBits != 0 {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(text, func(b byte) bool { return b < ' ' })
+}
+
+// Eight bytes at once.
+const (
+	blanks   = 0x2020202020202020
+	highBits = 0x8080808080808080
+)
 
 func (s *scanner) members(braced bool) ([]member, error) {
 	members := make([]member, 0, 6)
@@ -104,11 +130,14 @@ func (s *scanner) quoted() (string, bool) {
 	if !s.quote() {
 		return "", false
 	}
+	if s.literal {
+		text, rest, ok := strings.Cut(s.rest, `"`)
+		s.rest = rest
+		return text, ok
+	}
 	text, escaped := s.rest, false
 	for i := 0; i < len(text); i++ {
 		switch b := text[i]; {
-		case !special[b]:
-			i += ordinary(text[i+1:])
 		case b == '\\':
 			escaped = true
 			i++ // whatever follows does not end the text
@@ -125,26 +154,6 @@ func (s *scanner) quoted() (string, bool) {
 	}
 	return "", false
 }
-
-// ordinary returns how many bytes at the beginning of a text stand for themselves
-// between quotation marks, as all the thousands of a certificate do.
-func ordinary(text string) int {
-	for i := range len(text) {
-		if special[text[i]] {
-			return i
-		}
-	}
-	return len(text)
-}
-
-// special are the bytes that may mean something else, whatever the mode.
-var special = func() (table [256]bool) {
-	for b := range ' ' {
-		table[b] = true
-	}
-	table['"'], table['\\'], table["“"[0]] = true, true, true
-	return table
-}()
 
 // quote skips a quotation mark.
 func (s *scanner) quote() bool {

@@ -54,7 +54,7 @@ func TestParseMembers(t *testing.T) {
 	}
 	for _, test := range tests {
 		for lenient, want := range map[bool]string{false: test.strict, true: test.lenient} {
-			if got := describe(parseMembers(test.text, lenient)); got != want {
+			if got := describe(parseMembers([]byte(test.text), lenient)); got != want {
 				t.Errorf("%q, lenient %v: %q, want %q", test.text, lenient, got, want)
 			}
 		}

@@ -1,7 +1,6 @@
 package ciss
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
@@ -97,22 +96,22 @@ func authority(c *smx509.Certificate) string {
 // chain from the certificate to its root, which the caller must not change. The
 // error is a [*Rejection].
 func (t *Trust) Check(der []byte, usage Usage, now time.Time) ([]*smx509.Certificate, error) {
-	c, err := t.check(der, usage, now)
+	c, err := t.check(hex.EncodeToString(der), false, usage, now)
 	if err != nil {
 		return nil, err
 	}
 	return c.certs, nil
 }
 
-func (t *Trust) check(der []byte, usage Usage, now time.Time) (*chain, error) {
-	c := t.cache.get(der)
+// check takes a certificate as signCert has it: in hexadecimal digits, which in
+// lenient mode may stand for PEM.
+func (t *Trust) check(digits string, lenient bool, usage Usage, now time.Time) (*chain, error) {
+	c := t.cache.get(digits)
 	if c == nil || !c.validAt(now) {
-		found, err := t.verify(bytes.Clone(der), now)
-		if err != nil {
+		var err error
+		if c, err = t.decoded(digits, lenient, now); err != nil {
 			return nil, err
 		}
-		c = found
-		t.cache.put(der, c)
 	}
 	if err := t.revoked(c, now); err != nil {
 		return nil, err
@@ -121,6 +120,27 @@ func (t *Trust) check(der []byte, usage Usage, now time.Time) (*chain, error) {
 		return nil, &Rejection{WhyUsage}
 	}
 	return c, nil
+}
+
+// decoded finds or builds the chain of a certificate whose digits are not in the
+// cache. There every certificate has one place, under the lower-case digits of
+// its DER, or whoever spells one in many ways would drive out the others.
+func (t *Trust) decoded(digits string, lenient bool, now time.Time) (*chain, error) {
+	der, err := decodeCert(digits, lenient)
+	if err != nil {
+		return nil, err
+	}
+	usual := hex.AppendEncode(make([]byte, 0, 2*MaxCert), der)
+	if string(usual) != digits {
+		if c := t.cache.get(string(usual)); c != nil && c.validAt(now) {
+			return c, nil
+		}
+	}
+	c, err := t.verify(der, now)
+	if err == nil {
+		t.cache.put(usual, c)
+	}
+	return c, err
 }
 
 // verify builds the chain of a certificate, which it keeps.
@@ -190,15 +210,15 @@ func Fingerprint(cert *smx509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decodeCert reads the hexadecimal digits of signCert into room, if that is
-// enough; in lenient mode they may stand for PEM.
-func decodeCert(room []byte, text string, lenient bool) ([]byte, error) {
-	der, err := hex.AppendDecode(room[:0], []byte(text))
+// decodeCert reads the hexadecimal digits of signCert; in lenient mode they may
+// stand for PEM.
+func decodeCert(text string, lenient bool) ([]byte, error) {
+	der, err := hex.DecodeString(text)
 	if err != nil {
 		return nil, &Rejection{WhyCertificate}
 	}
 	if lenient {
-		if block, rest := pem.Decode(bytes.Clone(der)); block != nil && block.Type == "CERTIFICATE" && len(rest) == 0 {
+		if block, rest := pem.Decode(der); block != nil && block.Type == "CERTIFICATE" && len(rest) == 0 {
 			der = block.Bytes
 		}
 	}

@@ -6,7 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
+	"encoding/pem"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,5 +208,30 @@ func TestFingerprint(t *testing.T) {
 	cert := newCA(t, "Root", nil, nil).cert
 	if got := Fingerprint(cert); len(got) != 64 || got != fmt.Sprintf("%x", unhex(t, got)) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestOneCertificateOnePlace sends a certificate in several spellings: they are
+// one in the cache.
+func TestOneCertificateOnePlace(t *testing.T) {
+	s := newSigner(t)
+	lower := hex.EncodeToString(s.cert.Raw)
+	armoured := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Raw})
+	mixed := strings.ToUpper(lower[:100]) + lower[100:]
+	var first *chain
+	for _, digits := range []string{mixed, lower, strings.ToUpper(lower), lower, hex.EncodeToString(armoured)} {
+		c, err := s.trust.check(digits, true, UsageSignature, certTime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = c
+		}
+		if c != first {
+			t.Errorf("%.20s… was verified again", digits)
+		}
+	}
+	if n := len(s.trust.cache.young); n != 1 {
+		t.Errorf("%d places in the cache", n)
 	}
 }

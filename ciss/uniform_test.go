@@ -107,7 +107,7 @@ func badMessages(t *testing.T, c *Channel) map[string]string {
 
 func mustParse(t *testing.T, text string) []member {
 	t.Helper()
-	members, err := parseMembers(text, false)
+	members, err := parseMembers([]byte(text), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func ParseRequest(body []byte, lenient bool) (Request, error) {
 	if len(body) > MaxBody {
 		return Request{}, ErrBody
 	}
-	members, err := parseMembers(string(body), lenient)
+	members, err := parseMembers(body, lenient)
 	if err != nil {
 		return Request{}, ErrBody
 	}

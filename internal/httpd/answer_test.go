@@ -51,7 +51,7 @@ func readAnswer(t testing.TB, status int, h http.Header, body []byte) *answer {
 	default:
 		t.Fatalf("content type %q with %q", ct, body)
 	}
-	produced.Store(a.text["Code"], true)
+	id2Codes.Add(a.text["Code"])
 	id := h["X-Acs-Request-Id"]
 	if len(id) != 1 || !requestIDForm.MatchString(id[0]) || a.text["RequestId"] != id[0] {
 		t.Errorf("request id %q in the header, %q in the body", id, a.text["RequestId"])

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +185,10 @@ func (f *fixture) post(path, contentType string, body []byte) cissReply {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	f.must(err)
+	cissHTTPs.Add(strconv.Itoa(resp.StatusCode))
+	if answer, err := ciss.ParseAnswer(text); err == nil {
+		cissCodes.Add(strconv.Itoa(answer.StatusCode))
+	}
 	return cissReply{resp.StatusCode, string(text)}
 }
 
@@ -206,5 +211,6 @@ func (p *phone) read(r cissReply) (code int, desc string) {
 	p.must(err)
 	response, err := p.channel.OpenResponse(answer.ReturnObj, p.clock.Now())
 	p.must(err)
+	cissTexts.Add(response.Desc)
 	return answer.StatusCode, response.Desc
 }

@@ -1,6 +1,8 @@
 package httpd
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -14,6 +16,7 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 
 	"github.com/hallmark-id/hallmark/ciss"
+	"github.com/hallmark-id/hallmark/internal/account"
 	"github.com/hallmark-id/hallmark/internal/registry"
 	"github.com/hallmark-id/hallmark/internal/scanlogin"
 )
@@ -165,6 +168,11 @@ func TestCISSSigners(t *testing.T) {
 	p.must(err)
 	_, err = p.reg.SetRootCRL(t.Context(), p.org, list, operatorActor)
 	p.must(err)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p.must(err)
+	elsewhere, err := smx509.CreateCertificate(rand.Reader, &smx509.Certificate{SerialNumber: big.NewInt(17), Subject: p.cert.Subject,
+		NotBefore: p.cert.NotBefore, NotAfter: p.cert.NotAfter}, p.root, &ec.PublicKey, p.ca)
+	p.must(err)
 	thief := with(p.cert)
 	thief.card = newCard(t)
 
@@ -175,6 +183,7 @@ func TestCISSSigners(t *testing.T) {
 	}{
 		"forged":            {with(&forged), "证书不受信任", scanlogin.RefusedUntrusted},
 		"self-signed":       {with(selfSigned), "证书不受信任", scanlogin.RefusedUntrusted},
+		"of another curve":  {with(&smx509.Certificate{Raw: elsewhere}), "证书不是SM2证书", scanlogin.RefusedCertificate},
 		"expired":           {with(expired), "证书不在有效期内", scanlogin.RefusedExpired},
 		"not yet valid":     {with(future), "证书不在有效期内", scanlogin.RefusedExpired},
 		"for encryption":    {with(cipher), "证书用途不允许签名", scanlogin.RefusedCertificate},
@@ -226,6 +235,20 @@ func TestCISSAccounts(t *testing.T) {
 	_, err := p.accounts.SetDisabled(t.Context(), "wang", true, operatorActor)
 	p.must(err)
 	p.answers(p.send(ciss.PathLoginVerify, p.loginParam(authID)), ciss.StatusAuthentication, "账号已停用")
+}
+
+// A certificate that fits the rules of two accounts signs in to neither.
+func TestCISSTwoAccounts(t *testing.T) {
+	p := newPhone(t, nil)
+	for name, subject := range map[string]string{"li": "CN=Number 20", "zhao": "CN=Number 20,O=Example"} {
+		_, err := p.accounts.Create(t.Context(), account.Spec{Name: name, Role: account.Viewer}, operatorActor)
+		p.must(err)
+		_, err = p.accounts.Bind(t.Context(), name, account.BindingSpec{Authority: ciss.Fingerprint(p.root), Subject: subject}, operatorActor)
+		p.must(err)
+	}
+	p.cert = p.certificate(20, p.root, p.card, func(c *smx509.Certificate) { c.Subject.Organization = []string{"Example"} })
+	authID, _ := p.scanned()
+	p.answers(p.send(ciss.PathLoginVerify, p.loginParam(authID)), ciss.StatusAuthentication, "证书对应多个账号")
 }
 
 func TestCISSScopes(t *testing.T) {

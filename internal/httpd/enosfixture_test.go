@@ -171,6 +171,7 @@ func (f *enosFixture) send(r raw) (status int, body []byte) {
 		req.RemoteAddr = r.remote
 		w := &recorder{header: http.Header{}, status: http.StatusOK}
 		f.handler.ServeHTTP(w, req)
+		noteEnOSCode(w.Bytes())
 		return w.status, w.Bytes()
 	}
 	resp, err := f.server.Client().Do(req)
@@ -178,7 +179,21 @@ func (f *enosFixture) send(r raw) (status int, body []byte) {
 	defer resp.Body.Close()
 	body, err = io.ReadAll(resp.Body)
 	f.must(err)
+	noteEnOSCode(body)
 	return resp.StatusCode, body
+}
+
+// noteEnOSCode notes the code of an answer; the older calls name it status.
+func noteEnOSCode(body []byte) {
+	var answer struct{ Code, Status *int }
+	if json.Unmarshal(body, &answer) != nil {
+		return
+	}
+	for _, code := range []*int{answer.Code, answer.Status} {
+		if code != nil {
+			enosCodes.Add(strconv.Itoa(*code))
+		}
+	}
 }
 
 // recorder is a response that goes nowhere.

@@ -1,73 +1,28 @@
 package httpd
 
 import (
-	"flag"
-	"fmt"
 	"os"
-	"regexp"
-	"strings"
-	"sync"
 	"testing"
+
+	"github.com/hallmark-id/hallmark/internal/testtable"
 )
 
-// produced are the codes of the answers that the tests of this package have read.
-var produced sync.Map
+// What the answers that the tests of this package have read said, by door.
+var (
+	id2Codes, enosCodes             testtable.Seen
+	cissCodes, cissTexts, cissHTTPs testtable.Seen
+)
 
-// TestMain runs the tests and then, when all of them ran, holds the codes that
-// the id2 door answered them against the tables of docs/id2.md.
+// TestMain holds every code in the doors' documents against the tests.
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if run := flag.Lookup("test.run"); status == 0 && run.Value.String() == "" {
-		missing, err := unproduced()
-		if err != nil || len(missing) > 0 {
-			fmt.Println("codes of docs/id2.md that no test of the door produces:", missing, err)
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-var codeRow = regexp.MustCompile("^\\| `?([A-Za-z0-9.<>]+)`? \\|")
-
-// unproduced returns the documented codes that no answer had.
-func unproduced() (missing []string, err error) {
-	text, err := os.ReadFile("../../docs/id2.md")
-	if err != nil {
-		return nil, err
-	}
-	for _, section := range []string{"\n## Service codes\n", "\n## Gateway errors\n"} {
-		_, rest, _ := strings.Cut(string(text), section)
-		rest, _, _ = strings.Cut(rest, "\n#")
-		rows := 0
-		for line := range strings.Lines(rest) {
-			row := codeRow.FindStringSubmatch(line)
-			if row == nil || row[1] == "code" || strings.Contains(line, "not given by this version") {
-				continue
-			}
-			if rows++; !wasProduced(row[1]) {
-				missing = append(missing, row[1])
-			}
-		}
-		if rows < 20 {
-			return nil, fmt.Errorf("the table of %q has %d rows", strings.TrimSpace(section), rows)
-		}
-	}
-	return missing, nil
-}
-
-// wasProduced reports whether an answer had a code; a name in angle brackets
-// stands for any.
-func wasProduced(code string) bool {
-	prefix, _, open := strings.Cut(code, "<")
-	if !open {
-		_, ok := produced.Load(code)
-		return ok
-	}
-	found := false
-	produced.Range(func(k, _ any) bool {
-		name, ok := strings.CutPrefix(k.(string), prefix)
-		found = ok && name != "" && !strings.Contains(name, ".")
-		return !found
-	})
-	return found
+	os.Exit(testtable.Main(m,
+		testtable.Table{File: "../../docs/id2.md", After: "\n## Service codes\n", Seen: &id2Codes},
+		testtable.Table{File: "../../docs/id2.md", After: "\n## Gateway errors\n", Seen: &id2Codes},
+		testtable.Table{File: "../../docs/enos.md", After: "\n## Errors\n", Seen: &enosCodes},
+		testtable.Table{File: "../../docs/enos.md", After: "\n| `status` |", Seen: &enosCodes},
+		testtable.Table{File: "../../docs/enos.md", After: "\n| `status` of the older calls |", Seen: &enosCodes},
+		testtable.Table{File: "../../docs/ciss.md", After: "\n## Status codes\n", Seen: &cissCodes},
+		testtable.Table{File: "../../docs/ciss.md", After: "\n| `resultDesc` of 921 |", Seen: &cissTexts},
+		testtable.Table{File: "../../docs/ciss.md", After: "\n| HTTP status |", Seen: &cissHTTPs},
+	))
 }

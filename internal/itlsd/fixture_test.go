@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -224,6 +225,9 @@ func (f *fixture) ask(h itls.Hello) ([]byte, error) {
 func (f *fixture) wants(what string, err error, want itls.Alert) {
 	f.t.Helper()
 	var got itls.Alert
+	if errors.As(err, &got) {
+		given.Add(strconv.Itoa(int(got)))
+	}
 	if (err != nil || want != 0) && (!errors.As(err, &got) || got != want) {
 		f.t.Errorf("%s: %v, want alert %d", what, err, want)
 	}

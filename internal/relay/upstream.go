@@ -121,7 +121,11 @@ func (u *upstream) call(ctx context.Context, action string, params []openapi.Par
 		return nil, resultOpen, errOpen
 	}
 	res, err := u.client.Call(bounded, action, params)
-	return res, classify(err), err
+	came := classify(err)
+	if came == resultMalformed && bounded.Err() != nil {
+		came = resultTimeout // over TLS a server sees that we hang up, and may still end its answer as if it were whole
+	}
+	return res, came, err
 }
 
 // classify names what a call came to.

@@ -209,7 +209,7 @@ func TestCISSHTTP(t *testing.T) {
 	resp, err := http.Get(p.server.URL + ciss.PathScan)
 	p.must(err)
 	_ = resp.Body.Close()
-	cissHTTPs.Add(strconv.Itoa(resp.StatusCode))
+	cissStatuses.Add(strconv.Itoa(resp.StatusCode))
 	if resp.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(resp.Header.Get("Allow"), http.MethodPost) {
 		t.Errorf("GET: %s, Allow %q", resp.Status, resp.Header.Get("Allow"))
 	}

@@ -185,7 +185,7 @@ func (f *fixture) post(path, contentType string, body []byte) cissReply {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	f.must(err)
-	cissHTTPs.Add(strconv.Itoa(resp.StatusCode))
+	cissStatuses.Add(strconv.Itoa(resp.StatusCode))
 	if answer, err := ciss.ParseAnswer(text); err == nil {
 		cissCodes.Add(strconv.Itoa(answer.StatusCode))
 	}

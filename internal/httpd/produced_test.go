@@ -10,7 +10,7 @@ import (
 // What the answers that the tests of this package have read said, by door.
 var (
 	id2Codes, enosCodes             testtable.Seen
-	cissCodes, cissTexts, cissHTTPs testtable.Seen
+	cissCodes, cissTexts, cissStatuses testtable.Seen
 )
 
 // TestMain holds every code in the doors' documents against the tests.
@@ -23,6 +23,6 @@ func TestMain(m *testing.M) {
 		testtable.Table{File: "../../docs/enos.md", After: "\n| `status` of the older calls |", Seen: &enosCodes},
 		testtable.Table{File: "../../docs/ciss.md", After: "\n## Status codes\n", Seen: &cissCodes},
 		testtable.Table{File: "../../docs/ciss.md", After: "\n| `resultDesc` of 921 |", Seen: &cissTexts},
-		testtable.Table{File: "../../docs/ciss.md", After: "\n| HTTP status |", Seen: &cissHTTPs},
+		testtable.Table{File: "../../docs/ciss.md", After: "\n| HTTP status |", Seen: &cissStatuses},
 	))
 }

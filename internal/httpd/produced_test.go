@@ -9,7 +9,7 @@ import (
 
 // What the answers that the tests of this package have read said, by door.
 var (
-	id2Codes, enosCodes             testtable.Seen
+	id2Codes, enosCodes                testtable.Seen
 	cissCodes, cissTexts, cissStatuses testtable.Seen
 )
 

@@ -92,6 +92,7 @@ func (q *Request) Decode(r *http.Request, body []byte) *Error {
 	q.Style = styleOf(r.Header)
 	err := q.decode(r)
 	if err != nil {
+		q.params = q.params[:0] // half of them, and in no order
 		q.Format = GuessFormat(r, body)
 	}
 	return err

@@ -28,7 +28,9 @@ func scanDevice(row scanner) (registry.DeviceRow, error) {
 // DeviceByID2 implements registry.DeviceStore.
 func (s *Store) DeviceByID2(ctx context.Context, org registry.ID, id string) (registry.DeviceRow, error) {
 	if s.lookups == nil {
-		return selectOne(ctx, scanDevice, func() *sql.Row { return s.deviceByID2.QueryRowContext(ctx, org, id) })
+		return selectOne(ctx, scanDevice, func() *sql.Row {
+			return s.read.QueryRowContext(ctx, deviceColumns+` FROM devices WHERE org = $1 AND id2 = $2`, org, id)
+		})
 	}
 	answer, err := s.lookups.Do(ctx, deviceName{org, id})
 	if err == nil && !answer.ok {

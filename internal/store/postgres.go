@@ -51,7 +51,7 @@ func openPostgres(ctx context.Context, o Options) (*Store, error) {
 	if err := checkPostgres(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{read: db, writer: newTransactions(db), engine: postgresEngine, now: o.Now, random: o.Random, close: db.Close}, nil
+	return &Store{read: newReader(db, false), writer: newTransactions(db), engine: postgresEngine, now: o.Now, random: o.Random, close: db.Close}, nil
 }
 
 func setDefaultParam(params map[string]string, name, value string) {

@@ -50,10 +50,11 @@ func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	read, err := openPool(ctx, driver, path, readers)
+	pool, err := openPool(ctx, driver, path, readers)
 	if err != nil {
 		return nil, errors.Join(err, write.Close(), lock.Close())
 	}
+	read := newReader(pool, true)
 	conn, err := write.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close(), lock.Close())

@@ -17,16 +17,15 @@ import (
 
 // Store implements registry.Store. It is safe for concurrent use.
 type Store struct {
-	read   *sql.DB // any number of readers
-	writer writer  // of the engine
+	read   *reader
+	writer writer // of the engine
 	engine engine
 	now    func() time.Time
 	random io.Reader
 	events eventIDs
 	close  func() error // made to run once
 
-	deviceByID2 *sql.Stmt // of an embedded store
-	lookups     *lookups  // of one that is a round trip away
+	lookups *lookups // of a store that is a round trip away
 }
 
 var _ registry.Store = (*Store)(nil)
@@ -80,11 +79,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if s.Shared() {
 		s.lookups = s.newLookups()
-		return s, nil
-	}
-	s.deviceByID2, err = s.read.PrepareContext(ctx, deviceColumns+` FROM devices WHERE org = $1 AND id2 = $2`)
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

@@ -12,6 +12,9 @@ import (
 // far, user and system together, to the nanosecond: /proc/PID/stat counts in
 // hundredths of a second.
 func CPU(pid int) (time.Duration, error) {
+	if pid <= 0 || pid > maxPID {
+		return 0, fmt.Errorf("there is no process %d", pid)
+	}
 	var used unix.Timespec
 	err := unix.ClockGettime(cpuClock(pid), &used)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ESRCH) {
@@ -19,6 +22,9 @@ func CPU(pid int) (time.Duration, error) {
 	}
 	return time.Duration(used.Nano()), err
 }
+
+// maxPID is the highest that Linux gives; cpuClock would take more for others.
+const maxPID = 1 << 22
 
 // cpuClock is the clock of a process's time in all its threads, as
 // clock_getcpuclockid(3) makes it.

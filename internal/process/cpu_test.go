@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"testing"
@@ -23,7 +24,9 @@ func TestCPU(t *testing.T) {
 	if err := gone.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if used, err := CPU(gone.Process.Pid); err == nil {
-		t.Errorf("a process that has ended: %v", used)
+	for _, pid := range []int{gone.Process.Pid, 0, -1, 1<<29 + os.Getpid(), math.MaxInt32} {
+		if used, err := CPU(pid); err == nil {
+			t.Errorf("process %d, which is none: %v", pid, used)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package httpd
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,6 +162,19 @@ func TestFailuresAreLimited(t *testing.T) {
 	good := f.signed(f.cred, f.listRaw())
 	good.remote = r.remote
 	f.wantCode("even what is right", good, enos.CodeThrottled)
+	older := f.legacySigned(enos.SHA1, rawCall("GET", "/enosapi/connectService/devices/x/certificates/list", f.orgQuery(), ""))
+	older.remote = r.remote
+	var reply enos.LegacyReply
+	_, body := f.send(older)
+	if f.must(json.Unmarshal(body, &reply)); reply.Status != enos.LegacyThrottled {
+		t.Errorf("the older calls: %s", body)
+	}
+	token := raw{path: "/apim-token-service/v2.0/token/get", body: f.tokenBody(enos.FormatTimestamp(f.clock.Now()), ""), remote: r.remote}
+	var given enos.TokenReply
+	_, body = f.send(token)
+	if f.must(json.Unmarshal(body, &given)); given.Status != enos.TokenInternal || given.Data != nil {
+		t.Errorf("the token service: %s", body)
+	}
 	f.wantCode("others", f.signed(f.cred, f.listRaw()), 0)
 	f.clock.Advance(3 * time.Second)
 	f.wantCode("later", func() raw { g := f.signed(f.cred, f.listRaw()); g.remote = r.remote; return g }(), 0)

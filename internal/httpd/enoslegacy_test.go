@@ -112,6 +112,7 @@ func TestCertificateServiceCalls(t *testing.T) {
 	}
 	issued(ask("reqCertificate", "reqData", csr(t, ownRSA(), d.Asset.String())))
 	f.newDevice(f.newProduct(f.org, true), "by-name")
+	f.newDevice(f.product, "third")
 	r := f.legacySigned(enos.SHA1, rawCall("POST", "/enosapi/certificateService/renewCertificate", enos.Query{{Name: "oldCertSn", Value: second}}, ""))
 	f.send(r)
 	r.path = "/enosapi/certificateService/revokeCertificate"
@@ -121,6 +122,7 @@ func TestCertificateServiceCalls(t *testing.T) {
 	for what, out := range map[string]enos.LegacyReply{
 		"400 two devices of one name": ask("reqCertificate", "reqData", csr(t, ownRSA(), "by-name")),
 		"404 nobody's name":           ask("reqCertificate", "reqData", csr(t, ownRSA(), "nobody")),
+		"409 another device's key":    ask("reqCertificate", "reqData", csr(t, ownRSA(), "third")),
 		"400 no request":              ask("reqCertificate", "reqData", "x"),
 		"400 nothing":                 ask("reqCertificate"),
 		"400 no serial":               ask("revokeCertificate"),

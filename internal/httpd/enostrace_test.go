@@ -39,6 +39,9 @@ func TestEnOSSecretsStayHidden(t *testing.T) {
 	f.must(f.store.Close())
 	f.signed(f.cred, raw{method: http.MethodGet}) // the client is remembered, its token needs no store
 	f.wantCode("a closed store", f.signed(f.cred, f.listRaw()), enos.CodeInternal)
+	if older, _ := f.older("GET", "connectService/devices/"+f.device.Asset.String()+"/certificates/list", f.orgQuery(), ""); older.Status != enos.LegacyInternal {
+		t.Errorf("a closed store, by an older call: %+v", older)
+	}
 	f.server.Close()
 	log := f.log.String()
 	for _, line := range []string{"call=certificates.list", "code=40102", "call=token.get", "level=ERROR", "client=" + client.ID} {

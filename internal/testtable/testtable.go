@@ -3,6 +3,7 @@
 package testtable
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -56,14 +57,10 @@ func (t *Table) missing() (missing []string, err error) {
 	_, rest, _ := strings.Cut(string(text), t.After)
 	_, rest, _ = strings.Cut(rest, "\n|---")
 	rows := 0
+	rest, _, _ = strings.Cut(rest, "\n\n")
 	for line := range strings.Lines(rest) {
 		code := row.FindStringSubmatch(line)
 		switch {
-		case line == "\n":
-			if rows == 0 {
-				err = fmt.Errorf("no rows were found")
-			}
-			return missing, err
 		case code == nil || strings.Contains(line, "not given"):
 			continue
 		}
@@ -71,7 +68,10 @@ func (t *Table) missing() (missing []string, err error) {
 			missing = append(missing, code[1])
 		}
 	}
-	return missing, fmt.Errorf("the table has no end")
+	if rows == 0 {
+		err = errors.New("it has no rows")
+	}
+	return missing, err
 }
 
 // has reports whether a code was seen; a name in angle brackets stands for any.

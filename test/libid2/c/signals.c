@@ -53,6 +53,8 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
 		CHECK(sigaction(caught[i], &action, NULL), 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) /* whatever was inherited, as below nohup */
+		CHECK(signal(others[i], SIG_DFL) != SIG_ERR, 1);
 	CHECK(setenv("HALLMARK_ID2_STORE", "prepared", 1), 0);
 	CHECK(id2_client_init(), IROT_SUCCESS);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
